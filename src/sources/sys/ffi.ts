@@ -1,0 +1,111 @@
+/**
+ * The one door to libc. Every system call that Node does not have goes through here, so that another foreign
+ * function interface could replace this file alone.
+ *
+ * All calls are synchronous and on the calling thread: setns(2) is per thread, and libuv's pool must not be used
+ * between entering and leaving a namespace. Results are -errno on failure, like the kernel's own.
+ */
+import koffi from 'koffi';
+
+const libc = koffi.load(null);
+
+const c = {
+  syscall6: libc.func('long syscall(long nr, int64_t a, void *b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)'),
+  setns: libc.func('int setns(int fd, int nstype)'),
+  socket: libc.func('int socket(int domain, int type, int protocol)'),
+  bind: libc.func('int bind(int fd, const void *address, uint32_t length)'),
+  setsockopt: libc.func('int setsockopt(int fd, int level, int option, const void *value, uint32_t length)'),
+  getsockopt: libc.func('int getsockopt(int fd, int level, int option, _Inout_ void *value, _Inout_ uint32_t *length)'),
+  getsockname: libc.func('int getsockname(int fd, void *address, _Inout_ uint32_t *length)'),
+  send: libc.func('intptr_t send(int fd, const void *bytes, size_t length, int flags)'),
+  recv: libc.func('intptr_t recv(int fd, void *bytes, size_t length, int flags)'),
+  poll: libc.func('int poll(void *fds, unsigned long count, int timeout)'),
+  ioctl: libc.func('int ioctl(int fd, unsigned long request, uint64_t argument)'),
+  mmap: libc.func('void *mmap(uintptr_t address, size_t length, int protection, int flags, int fd, int64_t offset)'),
+  munmap: libc.func('int munmap(void *address, size_t length)'),
+  mount: libc.func('int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)'),
+  memcpy: libc.func('uintptr_t memcpy(void *to, const void *from, size_t length)'),
+  umount2: libc.func('int umount2(const char *target, int flags)'),
+} as const;
+
+const orErrno = (result: number): number => (result < 0 ? -koffi.errno() : result);
+
+export const AF_NETLINK = 16;
+export const SOCK_RAW = 3;
+export const SOCK_CLOEXEC = 0o2000000;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOL_SOCKET = 1;
+export const SO_RCVBUF = 8;
+export const SO_RCVBUFFORCE = 33;
+export const MSG_DONTWAIT = 0x40;
+export const CLONE_NEWNET = 0x40000000;
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+export const MAP_SHARED = 1;
+export const EPERM = 1, ENOENT = 2, EINTR = 4, EAGAIN = 11, EACCES = 13, EBUSY = 16, EINVAL = 22, ENOSYS = 38, ENOBUFS = 105, EOPNOTSUPP = 95;
+
+/** Name of an errno, as in a message: `EACCES`. */
+export function errnoName(errno: number): string {
+  const name = Object.entries(koffi.os.errno).find(([, number]) => number === errno)?.[0];
+  return name ?? `errno ${errno}`;
+}
+
+/** syscall(2) with six arguments; `b` may be a Buffer. */
+export function syscall(nr: number, a: number | bigint, b: Uint8Array | null, c_: number | bigint, d: number | bigint = 0, e: number | bigint = 0, f: number | bigint = 0): number {
+  return orErrno(Number(c.syscall6(nr, a, b, c_, d, e, f)));
+}
+
+export const setns = (fd: number, type: number): number => orErrno(c.setns(fd, type));
+export const socket = (domain: number, type: number, protocol: number): number => orErrno(c.socket(domain, type, protocol));
+export const bind = (fd: number, address: Uint8Array): number => orErrno(c.bind(fd, address, address.length));
+export const setsockopt = (fd: number, level: number, option: number, value: Uint8Array): number => orErrno(c.setsockopt(fd, level, option, value, value.length));
+export const send = (fd: number, bytes: Uint8Array, flags = 0): number => orErrno(Number(c.send(fd, bytes, bytes.length, flags)));
+export const recv = (fd: number, bytes: Uint8Array, flags = 0): number => orErrno(Number(c.recv(fd, bytes, bytes.length, flags)));
+export const ioctl = (fd: number, request: number, argument: number | bigint): number => orErrno(c.ioctl(fd, request, argument));
+
+export function getsockoptInt(fd: number, level: number, option: number): number {
+  const value = Buffer.alloc(4);
+  const result = orErrno(c.getsockopt(fd, level, option, value, [4]));
+  return result < 0 ? result : value.readInt32LE(0);
+}
+
+/** The address that a socket is bound to: bytes of struct sockaddr, or -errno. */
+export function getsockname(fd: number): Uint8Array | number {
+  const bytes = Buffer.alloc(128);
+  const length: [number] = [bytes.length];
+  const result = orErrno(c.getsockname(fd, bytes, length));
+  return result < 0 ? result : bytes.subarray(0, length[0]);
+}
+
+/** Whether any of the descriptors can be read within `timeout` ms: the number that can, or -errno. */
+export function pollReadable(fds: readonly number[], timeout: number): number {
+  const bytes = Buffer.alloc(fds.length * 8); // struct pollfd { int fd; short events; short revents; }
+  fds.forEach((fd, i) => {
+    bytes.writeInt32LE(fd, i * 8);
+    bytes.writeInt16LE(1 /* POLLIN */, i * 8 + 4);
+  });
+  return orErrno(c.poll(bytes, fds.length, timeout));
+}
+
+/** A mapping shared with the kernel. `view` is the memory itself, no copy; it must not be touched after `unmap`. */
+export interface Mapping {
+  readonly view: ArrayBuffer;
+  unmap(): void;
+}
+
+export function mmap(fd: number, length: number, protection: number, offset = 0): Mapping | number {
+  const pointer: unknown = c.mmap(0, length, protection, MAP_SHARED, fd, offset);
+  const address = koffi.address(pointer);
+  if (address === 0xffffffffffffffffn) return -koffi.errno();
+  const view: ArrayBuffer = koffi.view(pointer, length);
+  return { view, unmap: () => void c.munmap(pointer, length) };
+}
+
+/** Memory that V8 never moves (small typed arrays may live in its heap), for {@link addressOf}. */
+export const pinned = (length: number): Buffer => Buffer.from(new ArrayBuffer(length));
+
+/** The address of {@link pinned} memory, for structures that hold pointers. The caller keeps the buffer alive. */
+export const addressOf = (bytes: Uint8Array): bigint => BigInt(c.memcpy(bytes, bytes, 0));
+
+export const mount = (source: string, target: string, type: string): number => orErrno(c.mount(source, target, type, 0, null));
+export const umount = (target: string): number => orErrno(c.umount2(target, 2 /* MNT_DETACH */));
