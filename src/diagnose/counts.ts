@@ -1,0 +1,36 @@
+import type { DropCountEvent } from '../model/event.ts';
+import type { Growing } from './incidents.ts';
+
+/**
+ * How many packets an incident lost. The kernel-side counters are exact per (place, reason, namespace, interface,
+ * protocol). Where all samples of a counter belong to one incident, its count is the counter; where several incidents
+ * share a counter, it is divided in proportion to their samples.
+ */
+export function counts(incident: Growing, samples: ReadonlyMap<string, number>, exact: ReadonlyMap<string, DropCountEvent>): { count: number; bytes: number } {
+  let count = 0;
+  let bytes = 0;
+  const mine = new Map<string, { seen: number; bytes: number }>();
+  for (const sign of incident.signs) {
+    if (sign.countKey === undefined) {
+      count += sign.seen;
+      continue;
+    }
+    const sum = mine.get(sign.countKey) ?? { seen: 0, bytes: 0 };
+    mine.set(sign.countKey, sum);
+    sum.seen += sign.seen;
+    sum.bytes += sign.bytes;
+  }
+  for (const [key, own] of mine) {
+    const total = exact.get(key);
+    if (total === undefined || total.packets < own.seen) {
+      // no counter (tracefs), or samples newer than the last reading of it
+      count += own.seen;
+      bytes += own.bytes;
+      continue;
+    }
+    const share = own.seen / Math.max(samples.get(key) ?? 0, own.seen);
+    count += Math.round(total.packets * share);
+    bytes += Math.round(total.bytes * share);
+  }
+  return { count, bytes };
+}

@@ -1,0 +1,97 @@
+import type { Mono, Netns } from '../base/brand.ts';
+import type { Incident, Severity, Victim } from '../model/incident.ts';
+import type { Symptom } from '../model/symptom.ts';
+import type { Verdict } from './judge.ts';
+import type { Sign } from './signs.ts';
+
+/** An incident as it grows: one cause with one identity in one namespace, with all signs that led to it. */
+export interface Growing {
+  readonly key: string;
+  readonly id: string;
+  readonly netns: Netns;
+  verdict: Verdict;
+  readonly signs: Sign[];
+  /** When it was last given out, and what it looked like then. */
+  shown?: { readonly time: Mono; readonly text: string };
+  rejudged: Mono;
+}
+
+export function incidentKey(netns: Netns, verdict: Verdict): string {
+  return `${netns}|${verdict.cause.id}|${verdict.found.identity}`;
+}
+
+/** A short stable name: the same key gives the same id on any machine (FNV-1a). */
+export function incidentId(key: string): string {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < key.length; i++) {
+    hash ^= key.charCodeAt(i);
+    hash = Math.imul(hash, 0x01000193) >>> 0;
+  }
+  return hash.toString(36).padStart(7, '0');
+}
+
+const QUIET = 30_000_000_000n;
+
+/** Draws the incident as the contract has it. Pure. */
+export function draw(growing: Growing, counts: { count: number; bytes: number }, victims: readonly Victim[], now: Mono, iso: (t: Mono) => string, netnsName: string | undefined): Incident {
+  const { verdict, signs } = growing;
+  const { found, cause } = verdict;
+  const first = signs.reduce((t, s) => (s.first < t ? s.first : t), signs[0]?.first ?? now);
+  const last = signs.reduce((t, s) => (s.last > t ? s.last : t), first);
+  const lead = signs[0]?.symptom;
+  return {
+    type: 'incident',
+    id: growing.id,
+    state: now - last > QUIET ? 'closed' : 'open',
+    severity: found.severity,
+    first: iso(first),
+    last: iso(last),
+    count: counts.count,
+    bytes: counts.bytes,
+    cause: { id: cause.id, title: cause.title },
+    confidence: Math.round(found.confidence * 100) / 100,
+    explanation: found.explanation,
+    where: {
+      netns: netnsName === undefined ? { inode: growing.netns } : { inode: growing.netns, name: netnsName },
+      ...(found.hook === undefined ? {} : { hook: found.hook }),
+      ...whereOf(lead),
+    },
+    victims,
+    culprit: found.culprit,
+    evidence: found.evidence,
+    ruledOut: verdict.ruledOut,
+    cannotTell: verdict.cannotTell,
+    remedies: found.remedies,
+  };
+}
+
+function whereOf(symptom: Symptom | undefined): { interface?: string; reason?: string; symbol?: string; stack?: string[] } {
+  if (symptom?.kind !== 'drop') return {};
+  const { drop } = symptom;
+  return {
+    ...(drop.interface === undefined ? {} : { interface: drop.interface }),
+    reason: drop.reason.name,
+    symbol: placeText(drop.place),
+    ...(drop.stack.length === 0 ? {} : { stack: drop.stack.map(placeText) }),
+  };
+}
+
+/** `nf_hook_slow+0x7d`, `nft_do_chain+0x3e8 [nf_tables]`, `0xffffffff81234567`. */
+export function placeText(place: { address: bigint; name?: string; offset?: number; module?: string }): string {
+  if (place.name === undefined) return `0x${place.address.toString(16)}`;
+  return `${place.name}${place.offset === undefined ? '' : `+0x${place.offset.toString(16)}`}${place.module === undefined ? '' : ` [${place.module}]`}`;
+}
+
+const WEIGHT: Readonly<Record<Severity, number>> = { critical: 2, warning: 1, info: 0 };
+
+/**
+ * Most harm first: severity; then what is understood before what is not; then losses of whole conversations before
+ * losses of messages about them (ICMP errors); then the number of packets.
+ */
+export function rank(incidents: readonly Incident[]): Incident[] {
+  const about = (i: Incident): number => (i.victims.length > 0 && i.victims.every((v) => v.flow?.protocol.startsWith('icmp') === true) ? 0 : 1);
+  const known = (i: Incident): number => (i.cause.id === 'unknown' ? 0 : 1);
+  return [...incidents].sort(
+    (a, b) => WEIGHT[b.severity] - WEIGHT[a.severity] || known(b) - known(a) || about(b) - about(a) || b.count - a.count || (a.first < b.first ? -1 : a.first > b.first ? 1 : a.id < b.id ? -1 : 1),
+  );
+}

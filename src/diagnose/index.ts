@@ -1,0 +1,167 @@
+import { mono, type Mono, type Netns } from '../base/brand.ts';
+import type { Cause } from '../model/cause.ts';
+import type { Event } from '../model/event.ts';
+import type { Evidence, HostFacts } from '../model/evidence.ts';
+import type { Incident, Victim } from '../model/incident.ts';
+import type { Question } from '../model/question.ts';
+import type { Symptom } from '../model/symptom.ts';
+import { counts } from './counts.ts';
+import { draw, incidentId, incidentKey, rank, type Growing } from './incidents.ts';
+import { judge, type Verdict } from './judge.ts';
+import { createSigns, type Sign } from './signs.ts';
+import { createStore, type View } from './store.ts';
+
+/**
+ * From events to verdicts. Fed with events in order; {@link Diagnosis.judge} is called now and then, gives back what
+ * is new and what it would like to know. Deterministic: the same events and the same times of judging give the same
+ * incidents, live or from a file.
+ */
+export interface Diagnosis {
+  add(event: Event): void;
+  judge(now: Mono): { readonly incidents: readonly Incident[]; readonly questions: readonly Question[] };
+  /** All incidents as they stand, most important first. */
+  incidents(now: Mono): readonly Incident[];
+  /** Exact number of packets dropped so far, every cause and `info` included. */
+  readonly packetsDropped: number;
+}
+
+export interface DiagnosisOptions {
+  readonly host: HostFacts;
+  /** CLOCK_REALTIME minus CLOCK_MONOTONIC, ns. */
+  readonly realtimeOffset: bigint;
+  /** In order of preference for ties. */
+  readonly causes: readonly Cause[];
+  /** Who suffered: process, flow, errno. */
+  readonly victims: (evidence: Evidence, symptom: Symptom) => readonly Victim[];
+  /** Symptoms that only answers tell of: counters that moved, lines in logs. */
+  readonly fromAnswers: (evidence: Evidence, take: ReturnType<typeof createStore>['answers']) => readonly Symptom[];
+}
+
+/** Put before the causes in one go at most; the rest waits for the next. Bounds the time of a judgement. */
+const JUDGED_AT_ONCE = 64;
+/** A verdict is looked at again after this long, while losses go on: counters move, answers get better. */
+const LOOK_AGAIN = 2_000_000_000n;
+/** An incident changes on the screen at most this often. */
+const SHOW_AGAIN = 1_000_000_000n;
+const MAX_SIGNS = 12_000;
+const MAX_VICTIMS = 50;
+
+export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
+  const store = createStore(options.host, options.realtimeOffset);
+  const signs = createSigns(MAX_SIGNS);
+  const growing = new Map<string, Growing>();
+  const unjudged = new Set<Sign>();
+  const sampled = new Map<Netns, number>();
+  const iso = (time: Mono): string => new Date(Number((time + options.realtimeOffset) / 1_000_000n)).toISOString();
+
+  const counted = (netns: Netns): number => {
+    let sum = 0;
+    for (const c of store.dropCounts.values()) if (c.netns === netns) sum += c.packets;
+    return sum;
+  };
+
+  const take = (sign: Sign, now: Mono): void => {
+    const verdict = judge(sign.symptom, options.causes, () => store.view(sign.first, sign.asOf, now));
+    if (verdict === undefined) return;
+    sign.judged = true;
+    if (!verdict.provisional) unjudged.delete(sign);
+    settle(sign, verdict, now);
+  };
+
+  const settle = (sign: Sign, verdict: Verdict, now: Mono): void => {
+    const key = incidentKey(sign.symptom.netns, verdict);
+    const current = sign.incident === undefined ? undefined : growing.get(sign.incident);
+    if (current !== undefined && current.key !== key) {
+      // a second look changes its mind only when it knows better
+      if (verdict.found.confidence <= current.verdict.found.confidence) return;
+      current.signs.splice(current.signs.indexOf(sign), 1);
+      if (current.signs.length === 0) growing.delete(current.key);
+    }
+    let incident = growing.get(key);
+    if (incident === undefined) {
+      incident = { key, id: incidentId(key), netns: sign.symptom.netns, verdict, signs: [], rejudged: now };
+      growing.set(key, incident);
+    } else if (verdict.found.confidence >= incident.verdict.found.confidence || incident.signs[0] === sign) {
+      incident.verdict = verdict;
+    }
+    if (sign.incident !== key) incident.signs.push(sign);
+    sign.incident = key;
+  };
+
+  const victimsOf = (incident: Growing, total: number, now: Mono): readonly Victim[] => {
+    const own = incident.verdict.found.victims;
+    if (own !== undefined) return own;
+    const merged = new Map<string, Victim>();
+    for (const sign of incident.signs) {
+      for (const { symptom, count } of sign.victims.values()) {
+        const view: View = store.view(sign.first, mono(0n), now);
+        for (const victim of options.victims(view, symptom)) {
+          const key = JSON.stringify([victim.process?.pid, victim.flow, victim.errno]);
+          const known = merged.get(key);
+          merged.set(key, { ...(known ?? victim), count: (known?.count ?? 0) + count });
+        }
+        if (merged.size >= MAX_VICTIMS) break;
+      }
+    }
+    const list = [...merged.values()].sort((a, b) => b.count - a.count);
+    // one victim alone suffered everything, also what was counted and not sampled
+    const only = list[0];
+    return list.length === 1 && only !== undefined && incident.signs.every((s) => s.victims.size === 1) ? [{ ...only, count: total }] : list;
+  };
+
+  const shown = (incident: Growing, now: Mono): Incident => {
+    const tally = counts(incident, signs.seenPerCounter, store.dropCounts);
+    const name = options.host.netnsNames.get(incident.netns);
+    return draw(incident, tally, victimsOf(incident, tally.count, now), now, iso, name);
+  };
+
+  return {
+    get packetsDropped() {
+      let sum = 0;
+      for (const c of store.dropCounts.values()) sum += c.packets;
+      return sum;
+    },
+    add: (event) => {
+      store.add(event);
+      switch (event.kind) {
+        case 'drop':
+          sampled.set(event.netns, (sampled.get(event.netns) ?? 0) + 1);
+          signs.addDrop(event);
+          return;
+        case 'call':
+          signs.addCall(event, counted(event.netns) > (sampled.get(event.netns) ?? 0));
+          return;
+        default:
+          return;
+      }
+    },
+    judge: (now) => {
+      for (const symptom of options.fromAnswers(store.view(now, mono(0n), now), store.answers)) signs.addOther(symptom);
+      const changed = signs.takeChanged();
+      for (const sign of changed) if (!sign.judged) unjudged.add(sign);
+      let budget = JUDGED_AT_ONCE;
+      for (const sign of [...unjudged]) {
+        if (budget-- <= 0) break;
+        take(sign, now);
+      }
+      for (const incident of [...growing.values()]) {
+        const lead = incident.signs[0];
+        if (lead === undefined || now - incident.rejudged < LOOK_AGAIN || lead.last <= incident.rejudged) continue;
+        incident.rejudged = now;
+        lead.asOf = now;
+        unjudged.add(lead);
+      }
+      const news: Incident[] = [];
+      for (const incident of growing.values()) {
+        if (incident.shown !== undefined && now - incident.shown.time < SHOW_AGAIN) continue;
+        const drawn = shown(incident, now);
+        const text = JSON.stringify(drawn);
+        if (text === incident.shown?.text) continue;
+        incident.shown = { time: now, text };
+        news.push(drawn);
+      }
+      return { incidents: news, questions: store.takeQuestions() };
+    },
+    incidents: (now) => rank([...growing.values()].map((incident) => shown(incident, now))),
+  };
+}

@@ -1,0 +1,61 @@
+import type { Cause } from '../model/cause.ts';
+import type { Found } from '../model/finding.ts';
+import type { Incident } from '../model/incident.ts';
+import type { Symptom } from '../model/symptom.ts';
+import type { View } from './store.ts';
+
+/** The outcome of one symptom before all causes. */
+export interface Verdict {
+  readonly cause: Cause;
+  readonly found: Found;
+  readonly ruledOut: Incident['ruledOut'];
+  readonly cannotTell: Incident['cannotTell'];
+  /** Some cause still waits for an answer: judge again later. */
+  readonly provisional: boolean;
+}
+
+/** Confident enough to speak before every other cause has its answers. */
+const SURE = 0.9;
+
+/**
+ * Puts the symptom before every cause and takes the most confident. A cause that waits for an answer has no say yet;
+ * while one waits, only a finding that is sure is given out. `undefined`: wait.
+ */
+export function judge(symptom: Symptom, causes: readonly Cause[], view: () => View): Verdict | undefined {
+  const found: { cause: Cause; found: Found }[] = [];
+  const ruledOut: { cause: string; because: string }[] = [];
+  const cannotTell: { cause: string; because: string; wouldTell: string }[] = [];
+  let waiting = false;
+  for (const cause of causes) {
+    const evidence = view();
+    const finding = cause.judge(symptom, evidence);
+    if (evidence.pending) {
+      waiting = true;
+      continue;
+    }
+    switch (finding.outcome) {
+      case 'found':
+        found.push({ cause, found: finding });
+        break;
+      case 'ruled-out':
+        ruledOut.push({ cause: cause.id, because: finding.because });
+        break;
+      case 'cannot-tell':
+        cannotTell.push({ cause: cause.id, because: finding.because, wouldTell: finding.wouldTell });
+        break;
+      case 'not-applicable':
+        break;
+    }
+  }
+  found.sort((a, b) => b.found.confidence - a.found.confidence);
+  const best = found[0];
+  if (best === undefined) return undefined;
+  if (waiting && best.found.confidence < SURE) return undefined;
+  for (const other of found.slice(1)) {
+    if (other.cause.id === 'unknown' || other.cause.id === best.cause.id) continue;
+    ruledOut.push({ cause: other.cause.id, because: `less likely (${other.found.confidence.toFixed(2)}): ${firstSentence(other.found.explanation)}` });
+  }
+  return { cause: best.cause, found: best.found, ruledOut, cannotTell, provisional: waiting };
+}
+
+const firstSentence = (text: string): string => text.match(/^.*?[.!?](?=\s|$)/s)?.[0] ?? text;

