@@ -15,10 +15,17 @@ export interface BpfProgramFacts {
   readonly runCount?: number;
   /** Process ids that hold it open; only where /proc could be read. */
   readonly heldBy: readonly number[];
+  /** Files of a BPF filesystem that keep it loaded. */
+  readonly pinned?: readonly string[];
   readonly attached: readonly BpfAttachment[];
 }
 
-/** `netns` is the inode of the namespace in which `ifindex` counts. `link` is the BPF link that holds it there, where one does. */
+/**
+ * `attachType` is `enum bpf_attach_type` in lower case without BPF_ and CGROUP_: `inet_egress`, `inet4_connect`, `udp4_sendmsg`.
+ * `path` is the folder of the cgroup, `cgroup` its path in the hierarchy (`/` for the root). Programs of tc and of
+ * `ip link set … xdp` are attached without a link: `filter` and `link` tell their ids.
+ * `netns` is the inode of the namespace in which `ifindex` counts. `link` is the BPF link that holds it there, where one does.
+ */
 export type BpfAttachment =
   | { readonly where: 'cgroup'; readonly path: string; readonly cgroup: string; readonly attachType: string; readonly link?: number }
   | { readonly where: 'tcx'; readonly ifindex: number; readonly netns?: number; readonly direction: 'ingress' | 'egress'; readonly link: number }
