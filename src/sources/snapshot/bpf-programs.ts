@@ -67,12 +67,17 @@ function placeOf(link: LinkInfo, byDevice: ReadonlyMap<number, number>): BpfAtta
   }
 }
 
-/** Where the cgroup v2 hierarchy is mounted: alone, or beside version 1. */
-function cgroupMount(): string | undefined {
-  const mounts = readText('/proc/self/mounts');
-  if (isUnavailable(mounts)) return undefined;
-  const line = mounts.split('\n').find((l) => l.split(' ')[2] === 'cgroup2');
-  return line?.split(' ')[1]?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+/**
+ * Where the cgroup v2 hierarchy is mounted (alone, or beside version 1), and the way there: `ip netns exec` gives its
+ * children a mount namespace without it, so that of the parent or of init has to do.
+ */
+function cgroupMount(): { readonly path: string; readonly root: string } | undefined {
+  for (const pid of ['self', String(process.ppid), '1']) {
+    const mounts = readText(`/proc/${pid}/mounts`);
+    const path = isUnavailable(mounts) ? undefined : mounts.split('\n').find((l) => l.split(' ')[2] === 'cgroup2')?.split(' ')[1];
+    if (path !== undefined) return { path: path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))), root: pid === 'self' ? '' : `/proc/${pid}/root` };
+  }
+  return undefined;
 }
 
 /** Attachments of every cgroup by program id. Walks the hierarchy only when a program is loaded that can sit there. */
@@ -86,18 +91,18 @@ async function cgroupAttachments(types: readonly AttachType[], links: readonly L
   for (let seen = 0; seen < queue.length && seen < CGROUPS; seen++) {
     await pause();
     const below = queue[seen]!;
-    const path = `${mount}${below}`;
+    const path = `${mount.path}${below}`, door = `${mount.root}${path}`;
     let fd: number | undefined;
     try {
-      fd = openSync(path, 'r');
-      const inode = statSync(path, { bigint: true }).ino;
+      fd = openSync(door, 'r');
+      const inode = statSync(door, { bigint: true }).ino;
       for (const type of types) {
         for (const program of programsOfCgroup(fd, type)) {
           const link = linkAt(inode, program, type);
           append(found, program, { where: 'cgroup', path, cgroup: below === '' ? '/' : below, attachType: type, ...(link === undefined ? undefined : { link: link.id }) });
         }
       }
-      for (const entry of readdirSync(path, { withFileTypes: true })) if (entry.isDirectory()) queue.push(`${below}/${entry.name}`);
+      for (const entry of readdirSync(door, { withFileTypes: true })) if (entry.isDirectory()) queue.push(`${below}/${entry.name}`);
     } catch {
       continue; // removed meanwhile
     } finally {
