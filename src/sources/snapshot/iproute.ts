@@ -7,10 +7,14 @@ import { surelyNotLoaded } from './modules.ts';
 /** Full routing tables of large routers. */
 const ROUTES_LIMIT = 64 * 1024 * 1024;
 
-/** iproute2 prints nothing at all, not `[]`, for some empty listings. */
+/**
+ * A listing in JSON. iproute2 prints nothing at all, not `[]`, for some empty ones, and writes control characters of
+ * names as they are: an interface called `ESC[31m` would make the whole listing unreadable, so they are escaped here.
+ */
 async function array(task: Task, program: string, args: readonly string[], limit?: number): Promise<Maybe<string>> {
   const text = await listing(task, program, args, limit);
-  return isUnavailable(text) || text.trim() !== '' ? text : '[]';
+  if (isUnavailable(text)) return text;
+  return text.trim() === '' ? '[]' : text.replace(/[\u0000-\u0008\u000b-\u001f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 const plain = (program: string, args: readonly string[], limit?: number): Reader => (task) => array(task, program, args, limit);
