@@ -154,3 +154,18 @@ function picked<T extends Column>(order: Uint32Array, from: T, to: T): T {
   for (let i = 0; i < order.length; i++) to[i] = from[order[i]!]!;
   return to;
 }
+
+/** Where the functions of these names lie: each up to the next symbol, `[from, to)`. One pass. */
+export function functionRanges(table: Kallsyms, names: ReadonlySet<string>): readonly { readonly from: bigint; readonly to: bigint }[] {
+  const found: { readonly from: bigint; readonly to: bigint }[] = [];
+  const high = BigInt(table.high) << 53n;
+  for (let i = 0; i < table.count; i++) {
+    if (table.text[i] === 0 || !names.has(table.name(i))) continue;
+    const from = table.addresses[i]!;
+    let next = i + 1;
+    while (next < table.count && table.addresses[next] === from) next++;
+    const size = table.sizes[i]! || (next < table.count && table.module[next] === table.module[i] ? table.addresses[next]! - from : 0);
+    if (size > 0) found.push({ from: high | BigInt(from), to: high | BigInt(from + size) });
+  }
+  return found;
+}

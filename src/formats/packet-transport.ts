@@ -29,7 +29,7 @@ export function decodeTransport(b: Uint8Array, layer: IpLayer, at: number, check
   const least = MIN_HEADER[protocol] ?? 0;
   if (there < least) {
     defects.push({ kind: 'truncated', text: `${nameOf(transport)} header of at least ${least} bytes, but the IP packet ends after ${Math.max(0, there)}` });
-  } else if (transport.kind === 'udp' && !isFragment && !(transport.length === 0 && there > 0xffff) && (transport.length < 8 || transport.length > there)) {
+  } else if (transport.kind === 'udp' && !isFragment && at + 6 <= b.length && !(transport.length === 0 && there > 0xffff) && (transport.length < 8 || transport.length > there)) {
     defects.push({ kind: 'truncated', text: `UDP length ${transport.length}, but the IP packet holds ${there}` });
   } else if (transport.kind === 'tcp' && ((b[at + 12] ?? 0x50) >> 4) * 4 < 20) {
     defects.push({ kind: 'truncated', text: `TCP header length ${((b[at + 12] ?? 0) >> 4) * 4} is less than 20` });

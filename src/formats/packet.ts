@@ -142,8 +142,9 @@ function networkStart(bytes: Uint8Array, at: PacketAt, frame: Frame | undefined)
     return frame === undefined ? undefined : { network: frame.payload, protocol: frame.ethernet.type };
   }
   if (protocol === 0) protocol = guessProtocol(bytes, network);
-  if (frame !== undefined && frame.payload !== network && !looksLike(bytes, network, protocol) && looksLike(bytes, frame.payload, frame.ethernet.type)) {
-    return { network: frame.payload, protocol: frame.ethernet.type };
+  if (at.mac !== undefined && !looksLike(bytes, network, protocol)) {
+    const other = decodeEthernet(bytes, { mac: at.mac, protocol: 0 }); // wherever the network header is said to be
+    if (other !== undefined && other.payload !== network && other.ethernet.type === protocol && looksLike(bytes, other.payload, protocol)) return { network: other.payload, protocol };
   }
   return { network, protocol };
 }

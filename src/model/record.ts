@@ -68,6 +68,20 @@ export interface TracePageRecord {
   readonly time: Mono;
   readonly cpu: number;
   readonly bytes: Uint8Array;
+  /** JSON text of {@link TraceTask}[]: the threads that the page's events name, as /proc had them when the page was read. */
+  readonly tasks?: string;
+}
+
+/** A thread that an event names; events have no more than its number. */
+export interface TraceTask {
+  readonly tid: number;
+  readonly pid: number;
+  readonly parent: number;
+  readonly uid: number;
+  /** 0 when it could not be read. */
+  readonly netns: number;
+  readonly comm: string;
+  readonly argv: readonly string[];
 }
 
 /** One failed system call; layout in bpf/sample-layout.ts. */
