@@ -1,0 +1,122 @@
+import type { DropEvent } from '../../model/event.ts';
+import { TCP_FLAG, type Packet } from '../../model/packet.ts';
+import type { Table } from '../../model/ruleset.ts';
+import type { HookPoint } from './hook.ts';
+import { protocolName } from './protocol-name.ts';
+
+/** Which end of a packet's flow offers the service. */
+export function serverSide(drop: DropEvent): 'destination' | 'source' {
+  const { ip, transport } = drop.packet;
+  const ct = drop.conntrack;
+  if (ct !== undefined && ct.info !== 7) return ct.info >= 3 ? 'source' : 'destination';
+  if (ip === undefined || transport === undefined || !('sourcePort' in transport)) return 'destination';
+  if (transport.kind === 'tcp' && (transport.flags & TCP_FLAG.SYN) !== 0) return (transport.flags & TCP_FLAG.ACK) !== 0 ? 'source' : 'destination';
+  const EPHEMERAL = 32768; //   where ip_local_port_range begins by default
+  if (transport.sourcePort < EPHEMERAL && transport.destinationPort >= EPHEMERAL) return 'source';
+  return 'destination';
+}
+
+/** The words, in the language of the table's tool, that match one direction of a flow by its server's side. */
+export function flowSpec(table: Table, drop: DropEvent, hook: HookPoint): string[] {
+  const { packet } = drop;
+  const server = serverSide(drop);
+  const local = hook.hook === 'input' ? 'destination' : hook.hook === 'output' ? 'source' : undefined;
+  const named = server === local ? undefined : server; //   this host's own address need not be said
+  if (packet.arp !== undefined && packet.ip === undefined) return arpSpec(table, packet, hook);
+  if (packet.ip === undefined) return [];
+  switch (table.tool) {
+    case 'nft': return nftSpec(packet, server, named);
+    case 'ebtables': return ebtablesSpec(packet, server);
+    default: return iptablesSpec(packet, server, named);
+  }
+}
+
+type Side = 'destination' | 'source';
+
+function ported(packet: Packet): { sourcePort: number; destinationPort: number } | undefined {
+  const t = packet.transport;
+  return t !== undefined && 'sourcePort' in t && (packet.ip?.fragmentOffset ?? 0) === 0 ? t : undefined;
+}
+
+function iptablesSpec(packet: Packet, server: Side, named: Side | undefined): string[] {
+  const { ip, transport } = packet;
+  if (ip === undefined) return [];
+  const ports = ported(packet);
+  const words: string[] = [];
+  const both = ports === undefined;
+  if (named === 'source' || both) words.push('-s', ip.source);
+  if (named === 'destination' || both) words.push('-d', ip.destination);
+  words.push('-p', ip.version === 6 && ip.protocol === 58 ? 'ipv6-icmp' : protocolName(ip.protocol));
+  if (ports !== undefined) words.push(server === 'destination' ? '--dport' : '--sport', String(server === 'destination' ? ports.destinationPort : ports.sourcePort));
+  if (transport?.kind === 'icmp') words.push('--icmp-type', String(transport.type));
+  if (transport?.kind === 'icmp6') words.push('--icmpv6-type', String(transport.type));
+  return words;
+}
+
+function nftSpec(packet: Packet, server: Side, named: Side | undefined): string[] {
+  const { ip, transport } = packet;
+  if (ip === undefined) return [];
+  const family = ip.version === 4 ? 'ip' : 'ip6';
+  const ports = ported(packet);
+  const both = ports === undefined;
+  const words: string[] = [];
+  if (named === 'source' || both) words.push(family, 'saddr', ip.source);
+  if (named === 'destination' || both) words.push(family, 'daddr', ip.destination);
+  if (ports !== undefined) words.push(/^(tcp|udp|sctp|dccp|udplite)$/.test(protocolName(ip.protocol)) ? protocolName(ip.protocol) : 'th', server === 'destination' ? 'dport' : 'sport', String(server === 'destination' ? ports.destinationPort : ports.sourcePort));
+  else if (transport?.kind === 'icmp') words.push('icmp', 'type', String(transport.type));
+  else if (transport?.kind === 'icmp6') words.push('icmpv6', 'type', String(transport.type));
+  else words.push('meta', 'l4proto', String(ip.protocol));
+  return words;
+}
+
+function ebtablesSpec(packet: Packet, server: Side): string[] {
+  const { ip } = packet;
+  if (ip === undefined) return [];
+  const six = ip.version === 6 ? '6' : '';
+  const words = ['-p', ip.version === 4 ? 'IPv4' : 'IPv6', server === 'destination' ? `--ip${six}-dst` : `--ip${six}-src`, server === 'destination' ? ip.destination : ip.source, `--ip${six}-proto`, ip.protocol === 58 ? 'ipv6-icmp' : protocolName(ip.protocol)];
+  const ports = ported(packet);
+  if (ports !== undefined) words.push(server === 'destination' ? `--ip${six}-dport` : `--ip${six}-sport`, String(server === 'destination' ? ports.destinationPort : ports.sourcePort));
+  return words;
+}
+
+function arpSpec(table: Table, packet: Packet, hook: HookPoint): string[] {
+  const { arp } = packet;
+  if (arp === undefined) return [];
+  const out = hook.hook === 'output';
+  if (table.tool === 'nft') return table.family === 'arp' ? ['arp', out ? 'daddr' : 'saddr', 'ip', out ? arp.target : arp.sender] : ['ether', 'saddr', arp.senderMac];
+  return table.tool === 'ebtables' ? ['-s', arp.senderMac] : out ? ['-d', arp.target] : ['-s', arp.sender];
+}
+
+/** The same for what comes back: only frames on a bridge need it said apart (the reverse of an ARP exchange). */
+export function reverseFrameSpec(table: Table, packet: Packet): string[] | undefined {
+  if (packet.arp === undefined || table.family !== 'bridge') return undefined;
+  return table.tool === 'nft' ? ['ether', 'daddr', packet.arp.senderMac] : ['-d', packet.arp.senderMac];
+}
+
+/** The packet that would answer this one, at the hook where the answer passes. */
+export function answerOf(drop: DropEvent, hook: HookPoint, out: string | undefined): { drop: DropEvent; hook: HookPoint } | undefined {
+  const { ip, transport } = drop.packet;
+  const ct = drop.conntrack;
+  if (ip === undefined || (ct !== undefined && ct.info !== 7 && ct.info >= 3)) return undefined;
+  const opposite = hook.hook === 'input' ? 'output' : hook.hook === 'output' ? 'input' : hook.hook === 'forward' ? 'forward' : undefined;
+  if (opposite === undefined) return undefined;
+  const swapped: Packet['transport'] =
+    transport === undefined ? undefined
+    : transport.kind === 'tcp' ? { ...transport, sourcePort: transport.destinationPort, destinationPort: transport.sourcePort, flags: (transport.flags & TCP_FLAG.SYN) !== 0 ? TCP_FLAG.SYN | TCP_FLAG.ACK : TCP_FLAG.ACK }
+    : 'sourcePort' in transport ? { ...transport, sourcePort: transport.destinationPort, destinationPort: transport.sourcePort }
+    : transport.kind === 'icmp' && transport.type === 8 ? { ...transport, type: 0 }
+    : transport.kind === 'icmp6' && transport.type === 128 ? { ...transport, type: 129 }
+    : transport;
+  const { interface: device, conntrack: _ct, packet, ...rest } = drop;
+  const frame = packet.ethernet === undefined ? {} : { ethernet: { ...packet.ethernet, source: packet.ethernet.destination, destination: packet.ethernet.source } };
+  const name = hook.hook === 'output' || hook.hook === 'forward' ? out : undefined;
+  return {
+    hook: { ...hook, hook: opposite },
+    drop: {
+      ...rest, softirq: true, incoming: 0,
+      ...(name === undefined ? (hook.hook === 'forward' && hook.bridged && device !== undefined ? { interface: device } : {}) : { interface: name }),
+      ...(ct === undefined ? {} : { conntrack: { ...ct, info: ct.info === 7 ? 7 : 3 } }),
+      packet: { ...packet, ...frame, ip: { ...ip, source: ip.destination, destination: ip.source, ttl: 64 }, ...(swapped === undefined ? {} : { transport: swapped }) },
+    },
+  };
+}

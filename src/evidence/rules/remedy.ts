@@ -1,0 +1,189 @@
+import { shellQuote } from '../../base/text.ts';
+import { wordsOf } from '../../formats/save-text.ts';
+import type { Evidence } from '../../model/evidence.ts';
+import type { Remedy } from '../../model/incident.ts';
+import type { Chain, Key, Match, Rule, Table } from '../../model/ruleset.ts';
+import type { DropSymptom } from '../../model/symptom.ts';
+import { inNetns } from '../netns.ts';
+import { answerOf, flowSpec, reverseFrameSpec } from './flow-spec.ts';
+import { field, packetView, type PacketView } from './packet.ts';
+import type { DroppingRule, Trial } from './trial.ts';
+import { place, walk, type Candidate } from './walk.ts';
+
+interface Step {
+  readonly text: string;
+  readonly command: string;
+  readonly undo: string;
+}
+
+/**
+ * What stops the loss of this flow, narrowest first. Every proposal is tried on the listing before it is given: a
+ * second rule or policy behind the first is dealt with in the same line.
+ */
+export function remediesFor(evidence: Evidence, symptom: DropSymptom, trial: Trial, culprit: DroppingRule): readonly Remedy[] {
+  const { drop } = symptom;
+  const pid = drop.softirq ? undefined : drop.task.pid;
+  const run = (command: string): string => inNetns(evidence, symptom.netns, command, pid);
+  const join = (steps: readonly Step[], text: string, risk: Remedy['risk']): Remedy => ({
+    text, command: steps.map((s) => run(s.command)).join(' && '), undo: [...steps].reverse().map((s) => run(s.undo)).join(' && '), risk,
+  });
+  const remedies: Remedy[] = [];
+  const add = (steps: readonly Step[] | undefined, risk: Remedy['risk']): void => {
+    if (steps === undefined || steps.length === 0) return;
+    const text = steps.map((s) => s.text).join('; then ');
+    const next = join(steps, text.charAt(0).toUpperCase() + text.slice(1), risk);
+    if (!remedies.some((r) => r.command === next.command)) remedies.push(next);
+  };
+  const allow = (): readonly Step[] | undefined => acceptPlan(trial, culprit);
+  const own = culprit.rule === undefined ? undefined : ownStep(culprit);
+  const behind = own === undefined || culprit.rule === undefined ? undefined : nextDrop(trial, trial.view, new Set([culprit.rule]), new Set());
+  if (own !== undefined && behind === undefined) {
+    add([own], 'low');
+    add(allow(), 'low');
+  } else {
+    add(allow(), 'low');
+    if (own !== undefined) add(withRest(trial, culprit, own), 'medium');
+  }
+  if (culprit.rule !== undefined && isRated(culprit.rule)) {
+    add([deleteRule(culprit.table, culprit.rule)], 'medium');
+    remedies.push({ text: `Or raise the limit in ${place(culprit.table, culprit.rule)} (${culprit.rule.text}) above what this flow needs`, risk: 'low' });
+  }
+  if (culprit.rule === undefined) {
+    const { base, table } = culprit;
+    add([{ text: `change the policy of ${base.name} to accept: everything that no rule of it drops gets through`, command: policyCommand(table, base, 'accept'), undo: policyCommand(table, base, 'drop') }], 'high');
+  }
+  return remedies;
+}
+
+const BROAD: ReadonlySet<Key> = new Set<Key>(['l4proto', 'nfproto', 'protocol', 'ether.type', 'iifname', 'oifname', 'ibrname', 'obrname', 'ct.state', 'ct.status', 'ct.direction', 'pkttype', 'ip.version', 'ip.protocol', 'ip6.nexthdr', 'physin', 'physout', 'addrtype.source', 'addrtype.destination', 'arp.htype', 'arp.hlen', 'arp.plen', 'arp.ptype']);
+
+/** Whether a rule singles out some traffic, so that deleting it frees little else. */
+export function isSpecific(rule: Rule): boolean {
+  return rule.action.do !== 'map' && !isRated(rule) && rule.matches.some(singlesOut);
+}
+
+function singlesOut(m: Match): boolean {
+  switch (m.kind) {
+    case 'lookup': return !m.negate ? m.keys.some((k) => !BROAD.has(k.key)) : m.keys.some((k) => k.mask !== undefined && !BROAD.has(k.key));
+    case 'ipset': return !m.negate;
+    case 'any': return !m.negate && m.of.some(singlesOut);
+    case 'opaque': return /^(string|u32|bpf|helper|fib)$/.test(m.what) && m.what !== 'fib';
+    case 'stateful': return false;
+  }
+}
+
+export const isRated = (rule: Rule): boolean => rule.matches.some((m) => m.kind === 'stateful');
+
+/** Takes this one thing away that made the rule match: the set's element, or the rule. Undefined for broad rules. */
+function ownStep(c: Candidate): Step | undefined {
+  const { rule, table, hit } = c;
+  if (rule === undefined) return undefined;
+  if (hit !== undefined && hit.set !== '' && !isRated(rule)) return elementStep(table, hit);
+  const missing = rule.action.do === 'map' ? undefined : rule.matches.find((m) => m.kind === 'ipset' && m.negate);
+  if (missing !== undefined) return undefined;
+  return isSpecific(rule) ? deleteRule(table, rule) : undefined;
+}
+
+function elementStep(table: Table, hit: NonNullable<Candidate['hit']>): Step {
+  if (hit.kind === 'ipset') return { text: `take ${hit.element} out of ipset ${hit.set}`, command: `ipset del ${shellQuote(hit.set)} ${shellQuote(hit.element)}`, undo: `ipset add ${shellQuote(hit.set)} ${shellQuote(hit.element)}` };
+  const target = `${table.family} ${shellQuote(table.name)} ${shellQuote(hit.set)}`;
+  const action = hit.kind === 'map' ? table.sets.get(hit.set)?.elements.find((e) => e.text === hit.element)?.action : undefined;
+  const value = action === undefined ? '' : ` : ${'chain' in action ? `${action.do} ${action.chain}` : action.do}`;
+  return { text: `take ${hit.element} out of set ${hit.set}`, command: `nft delete element ${target} '{ ${hit.element}${value} }'`, undo: `nft add element ${target} '{ ${hit.element}${value} }'` };
+}
+
+const tableOption = (table: Table): string => (table.name === 'filter' ? '' : ` -t ${table.name}`);
+const specText = (text: string): string => wordsOf(text).map((w) => shellQuote(w)).join(' ');
+
+export function deleteRule(table: Table, rule: Rule): Step {
+  const text = `delete ${place(table, rule)} of ${table.tool === 'nft' ? `${table.family} ${table.name}` : `${table.tool} ${table.name}`}`;
+  if (table.tool === 'nft') {
+    const chain = `${table.family} ${table.name} ${rule.chain}`;
+    const rules = table.chains.get(rule.chain)?.rules ?? [];
+    const next = rules[rule.position];
+    const undo = next?.handle === undefined ? `add rule ${chain} ${rule.text}` : `insert rule ${chain} handle ${next.handle} ${rule.text}`;
+    return { text, command: `nft delete rule ${chain} handle ${rule.handle ?? 0}`, undo: `nft ${shellQuote(undo)}` };
+  }
+  if (rule.text.startsWith('(')) return { text: `let chain ${rule.chain} end in ACCEPT`, command: `${table.tool}${tableOption(table)} -P ${shellQuote(rule.chain)} ACCEPT`, undo: `${table.tool}${tableOption(table)} -P ${shellQuote(rule.chain)} DROP` };
+  const head = `${table.tool}${tableOption(table)}`;
+  return { text, command: `${head} -D ${shellQuote(rule.chain)} ${specText(rule.text)}`, undo: `${head} -I ${shellQuote(rule.chain)} ${rule.position} ${specText(rule.text)}` };
+}
+
+function policyCommand(table: Table, base: Chain, policy: 'accept' | 'drop'): string {
+  if (table.tool !== 'nft') return `${table.tool}${tableOption(table)} -P ${base.name} ${policy.toUpperCase()}`;
+  return `nft ${shellQuote(`chain ${table.family} ${table.name} ${base.name} { policy ${policy} ; }`)}`;
+}
+
+/** An accept for this flow in front of a rule, or at the end of the chain whose policy drops. */
+function acceptStep(table: Table, at: { rule?: Rule; base: Chain }, spec: readonly string[], what: string): Step {
+  const chain = at.rule?.chain ?? at.base.name;
+  const where = at.rule === undefined ? `at the end of ${chain}` : `before ${place(table, at.rule)}`;
+  const text = `accept ${what} ${where}`;
+  if (table.tool === 'nft') {
+    const rule = `${table.family} ${table.name} ${chain}`;
+    const statement = [...spec, 'counter', 'accept', 'comment', '"whydrop"'].join(' ');
+    const command = at.rule?.handle === undefined ? `add rule ${rule} ${statement}` : `insert rule ${rule} handle ${at.rule.handle} ${statement}`;
+    return { text, command: `nft ${shellQuote(command)}`, undo: `sh -c ${shellQuote(`nft delete rule ${rule} handle $(nft -a list chain ${rule} | sed -n 's/.*comment "whydrop" # handle //p' | head -n 1)`)}` };
+  }
+  const head = `${table.tool}${tableOption(table)}`;
+  const words = [...spec, '-j', 'ACCEPT'].map((w) => shellQuote(w)).join(' ');
+  return { text, command: at.rule === undefined ? `${head} -A ${shellQuote(chain)} ${words}` : `${head} -I ${shellQuote(chain)} ${at.rule.position} ${words}`, undo: `${head} -D ${shellQuote(chain)} ${words}` };
+}
+
+/** Accepts in front of everything that certainly drops this flow at its hook, and its answers at theirs. */
+function acceptPlan(trial: Trial, culprit: Candidate): readonly Step[] | undefined {
+  const { view } = trial;
+  const spec = flowSpec(culprit.table, view.drop, view.hook);
+  if (spec.length === 0) return undefined;
+  const steps: Step[] = [];
+  const accepted = new Set<Rule | Chain>();
+  let at: Candidate | undefined = culprit;
+  for (let i = 0; at !== undefined && i < 4; i++) {
+    const words = flowSpec(at.table, view.drop, view.hook);
+    steps.push(acceptStep(at.table, at, words, 'this flow'));
+    const back = reverseFrameSpec(at.table, view.drop.packet);
+    if (back !== undefined) steps.push(acceptStep(at.table, at, back, 'the frames back'));
+    accepted.add(at.rule ?? at.base);
+    at = nextDrop(trial, view, new Set(), accepted);
+  }
+  steps.push(...answerSteps(trial, accepted));
+  return steps;
+}
+
+/** The rule goes, and what would drop the packet behind it is passed by. */
+function withRest(trial: Trial, culprit: Candidate, own: Step): readonly Step[] {
+  const steps = [own];
+  const without = new Set<Rule>(culprit.rule === undefined ? [] : [culprit.rule]);
+  const accepted = new Set<Rule | Chain>();
+  for (let i = 0, at = nextDrop(trial, trial.view, without, accepted); at !== undefined && i < 4; i++) {
+    steps.push(acceptStep(at.table, at, flowSpec(at.table, trial.view.drop, trial.view.hook), 'this flow'));
+    accepted.add(at.rule ?? at.base);
+    at = nextDrop(trial, trial.view, without, accepted);
+  }
+  return steps;
+}
+
+function answerSteps(trial: Trial, accepted: ReadonlySet<Rule | Chain>): Step[] {
+  const { view } = trial;
+  const out = field(view, 'oifname');
+  const answer = answerOf(view.drop, view.hook, typeof out === 'string' && out !== '' ? out : undefined);
+  if (answer === undefined) return [];
+  const back = packetView(answer.drop, answer.hook, { ...view.around, out: () => (view.hook.hook === 'output' ? undefined : view.drop.interface) });
+  const steps: Step[] = [];
+  const done = new Set(accepted);
+  // a chain accepted for one direction does not let the other through: only what is met now counts
+  for (const chain of accepted) done.delete(chain);
+  for (let i = 0, at = nextDrop(trial, back, new Set(), done); at !== undefined && i < 4; i++) {
+    steps.push(acceptStep(at.table, at, flowSpec(at.table, answer.drop, answer.hook), 'its answers'));
+    done.add(at.rule ?? at.base);
+    at = nextDrop(trial, back, new Set(), done);
+  }
+  return steps;
+}
+
+/** What would surely drop the packet next. */
+function nextDrop(trial: Trial, view: PacketView, without: ReadonlySet<Rule>, acceptAt: ReadonlySet<Rule | Chain>): Candidate | undefined {
+  const next = walk(trial.listing.ruleset, view, { without, acceptAt }).candidates.at(-1);
+  return next?.certain === true && next.action !== 'queue' && next.action !== 'steal' ? next : undefined;
+}
+
