@@ -67,15 +67,22 @@ function placeOf(link: LinkInfo, byDevice: ReadonlyMap<number, number>): BpfAtta
   }
 }
 
+/** Where filesystems of a type are mounted, by proc_pid_mounts(5), as that process sees it. */
+function mountsOf(type: string, pid: string): string[] {
+  const mounts = readText(`/proc/${pid}/mounts`);
+  if (isUnavailable(mounts)) return [];
+  const unescape = (path: string): string => path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+  return mounts.split('\n').map((line) => line.split(' ')).filter((words) => words[2] === type).map((words) => unescape(words[1] ?? ''));
+}
+
 /**
  * Where the cgroup v2 hierarchy is mounted (alone, or beside version 1), and the way there: `ip netns exec` gives its
  * children a mount namespace without it, so that of the parent or of init has to do.
  */
 function cgroupMount(): { readonly path: string; readonly root: string } | undefined {
   for (const pid of ['self', String(process.ppid), '1']) {
-    const mounts = readText(`/proc/${pid}/mounts`);
-    const path = isUnavailable(mounts) ? undefined : mounts.split('\n').find((l) => l.split(' ')[2] === 'cgroup2')?.split(' ')[1];
-    if (path !== undefined) return { path: path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))), root: pid === 'self' ? '' : `/proc/${pid}/root` };
+    const path = mountsOf('cgroup2', pid)[0];
+    if (path !== undefined) return { path, root: pid === 'self' ? '' : `/proc/${pid}/root` };
   }
   return undefined;
 }
@@ -131,16 +138,16 @@ async function deviceNamespaces(links: readonly LinkInfo[], pause: () => Promise
   return found;
 }
 
-/** Files below /sys/fs/bpf that keep a program loaded, by program id. */
+/** Files of BPF filesystems that keep a program loaded, by program id. */
 function pinnedPrograms(): Map<number, string[]> {
   const found = new Map<number, string[]>();
-  const queue = ['/sys/fs/bpf'];
+  const queue = mountsOf('bpf', 'self');
   for (let seen = 0; seen < queue.length && seen < PINS; seen++) {
     let entries: Dirent[];
     try {
       entries = readdirSync(queue[seen]!, { withFileTypes: true });
     } catch {
-      continue; // not mounted, or not for us: nothing is known to be pinned
+      continue; // removed meanwhile, or not for us
     }
     for (const entry of entries) {
       const path = `${queue[seen]}/${entry.name}`;
