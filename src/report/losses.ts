@@ -8,10 +8,10 @@ const ENDPOINT = 64;
 
 /** `openvpn (pid 4242, openvpn@home.service)`; undefined when no process is known. */
 export function victimWords(victim: Victim): string | undefined {
-  const { process } = victim;
-  if (process === undefined) return undefined;
-  const home = process.container === undefined ? process.unit : `container ${clip(process.container, NAME)}`;
-  return `${clip(process.comm, NAME)} (pid ${process.pid}${home === undefined ? '' : `, ${clip(home, NAME + 10)}`})`;
+  const { process: owner } = victim;
+  if (owner === undefined) return undefined;
+  const home = owner.container === undefined ? owner.unit : `container ${clip(owner.container, NAME)}`;
+  return `${clip(owner.comm, NAME)} (pid ${owner.pid}${home === undefined ? '' : `, ${clip(home, NAME + 10)}`})`;
 }
 
 /** What was lost: packets, or calls that failed before there was a packet. */

@@ -19,7 +19,7 @@ export function createRates(seconds = 300): Rates {
   const pending = new Map<string, number>();
 
   const close = (): void => {
-    for (const cause of pending.keys()) if (!series.has(cause)) series.set(cause, new Array<number>(length).fill(0));
+    for (const cause of pending.keys()) if (!series.has(cause)) series.set(cause, Array.from({ length }, () => 0));
     for (const [cause, values] of series) values.push(pending.get(cause) ?? 0);
     length += 1;
     pending.clear();

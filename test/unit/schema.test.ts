@@ -28,7 +28,7 @@ test('every incident of the contract is valid, as itself and as a line of the st
 
 test('armed, loss and summary lines are valid', () => {
   const { kernel, netns, losses, cost } = STATE;
-  const probes = STATE.probes.map(({ without: _, ...probe }) => probe);
+  const probes = STATE.probes.map(({ without, ...probe }) => (assert.notEqual(without, ""), probe));
   const lines = [
     { type: 'armed', kernel, netns, probes },
     { type: 'loss', ...losses[0] },

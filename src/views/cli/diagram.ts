@@ -15,7 +15,7 @@ export function diagramLines(diagram: Diagram, width: number, unicode: boolean, 
   const bar = unicode ? '│' : '|';
   const centre = (i: number): number => i * column + Math.floor(column / 2);
   const rail = (): string[] => {
-    const cells = new Array<string>(actors.length * column).fill(' ');
+    const cells = Array.from({ length: actors.length * column }, () => ' ');
     actors.forEach((_, i) => (cells[centre(i)] = bar));
     return cells;
   };

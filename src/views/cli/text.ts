@@ -79,6 +79,25 @@ export function fit(text: string, width: number, unicode = true): string {
   return out + more;
 }
 
+/** Cut into pieces of at most `width` columns each; nothing is lost. */
+export function chunks(text: string, width: number): string[] {
+  const pieces: string[] = [];
+  let piece = '';
+  let used = 0;
+  for (const { segment } of segments.segment(text)) {
+    const wide = columns(segment);
+    if (used + wide > width && piece !== '') {
+      pieces.push(piece);
+      piece = '';
+      used = 0;
+    }
+    piece += segment;
+    used += wide;
+  }
+  pieces.push(piece);
+  return pieces;
+}
+
 /** Cut or filled to exactly `width` columns. */
 export function pad(text: string, width: number, unicode = true, right = false): string {
   const cut = fit(text, width, unicode);
