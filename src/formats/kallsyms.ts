@@ -60,7 +60,9 @@ export function parseKallsyms(input: Uint8Array | string): Kallsyms {
     }
     if (good) {
       type = b[at]! | 32;
-      good = b[at + 1] === SPACE;
+      good = b[at + 1] === SPACE && b[at] !== NEWLINE;
+    }
+    if (good) {
       at += 2;
       nameStart = at;
       while (at < b.length && b[at]! > SPACE) at++;

@@ -46,8 +46,10 @@ export function decodePacket(bytes: Uint8Array, at: PacketAt): Packet {
 }
 
 /** {@link decodePacket} for a packet within another. */
-export function decodeNested(bytes: Uint8Array, at: PacketAt, nesting: Nesting): Packet {
+export function decodeNested(bytes: Uint8Array, told: PacketAt, nesting: Nesting): Packet {
   if (nesting.depth > MAX_DEPTH) return { defects: [] };
+  const { network: toldNetwork, ...withoutNetwork } = told;
+  const at: PacketAt = toldNetwork !== undefined && (toldNetwork < 0 || toldNetwork >= bytes.length) ? withoutNetwork : told;
   const frame = decodeEthernet(bytes, at);
   const start = networkStart(bytes, at, frame);
   const ethernet = frame === undefined ? {} : { ethernet: frame.ethernet };
@@ -138,7 +140,7 @@ function networkStart(bytes: Uint8Array, at: PacketAt, frame: Frame | undefined)
     }
     if (frame !== undefined && isVlan(protocol)) protocol = frame.ethernet.type;
   }
-  if (network === undefined || network < 0 || network >= bytes.length) {
+  if (network === undefined || network >= bytes.length) {
     return frame === undefined ? undefined : { network: frame.payload, protocol: frame.ethernet.type };
   }
   if (protocol === 0) protocol = guessProtocol(bytes, network);
