@@ -1,0 +1,173 @@
+import { gatewayTo } from '../../evidence/network/gateway.ts';
+import { peerOf } from '../../evidence/network/hosts.ts';
+import { carries, nextHopOf, unresolved, type NextHop } from '../../evidence/network/nexthop.ts';
+import { addresses, linkNamed, sysctls } from '../../evidence/network/read.ts';
+import { ipv4Conf, sysctlNumber, sysctlSet } from '../../evidence/network/sysctl.ts';
+import { walkWire } from '../../evidence/network/wire.ts';
+import { symbolOf, symptomLine } from '../../evidence/network/words.ts';
+import { iproute, netnsText } from '../../evidence/netns.ts';
+import type { Netns } from '../../base/brand.ts';
+import { shellQuote } from '../../base/text.ts';
+import type { Cause } from '../../model/cause.ts';
+import type { Evidence } from '../../model/evidence.ts';
+import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
+import type { Culprit, EvidenceLine, Remedy } from '../../model/incident.ts';
+import type { Symptom } from '../../model/symptom.ts';
+import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
+
+const PLACES = /^(neigh_invalidate|arp_error_report|ndisc_error_report|__neigh_event_send|neigh_timer_handler)$/;
+
+export const cause: Cause = {
+  id: 'neigh.unresolved',
+  title: 'nobody answers for that address on the link',
+  needs: ['link', 'address', 'route', 'route6', 'rule', 'rule6', 'neighbour', 'sysctl', 'bridge-link'],
+  knowledge: {
+    what: 'The next hop is on the link, but nobody answered the ARP request or neighbour solicitation for its address, so there is no MAC to send to. After some tries the waiting packets are dropped. The host is off, has another address, does not answer ARP by its settings, or lives on another link than the prefix claims.',
+    signs: ['NEIGH_FAILED at neigh_invalidate (IPv4); NOT_SPECIFIED at the same place (IPv6)', 'EHOSTUNREACH ("No route to host") at the sender', '`ip neigh` shows FAILED or INCOMPLETE'],
+    fixes: ['`ip neigh show ADDRESS`, `arping ADDRESS`', 'On the neighbour: does it have the address, is arp_ignore 0, does arptables let ARP in?', 'Is the prefix length of the own address right?'],
+    functions: ['neigh_invalidate', 'neigh_timer_handler', '__neigh_event_send', 'arp_error_report', 'ndisc_error_report'],
+    reasons: ['NEIGH_FAILED', 'NEIGH_QUEUEFULL'],
+    errnos: ['EHOSTUNREACH'],
+    versions: ['NEIGH_FAILED exists since 5.18, for IPv4 only up to 6.18'],
+    sources: ['net/core/neighbour.c', 'net/ipv4/arp.c', 'RFC 826', 'RFC 4861', 'arp(7)'],
+  },
+  judge,
+};
+
+function judge(symptom: Symptom, evidence: Evidence): Finding {
+  if (symptom.kind === 'drop') {
+    const { reason } = symptom.drop;
+    if (!PLACES.test(symbolOf(symptom.drop)) && reason.name !== 'NEIGH_FAILED') return NOT_APPLICABLE;
+    if (!['NEIGH_FAILED', 'NEIGH_QUEUEFULL', 'NOT_SPECIFIED', 'NEIGH_DEAD'].includes(reason.name)) return NOT_APPLICABLE;
+  } else if (symptom.kind !== 'call' || symptom.call.errno !== 'EHOSTUNREACH') return NOT_APPLICABLE;
+  const hop = nextHopOf(evidence, symptom);
+  if (hop === undefined) return NOT_APPLICABLE;
+  if (isUnavailable(hop)) return cannotTell(unavailableText(hop), 'the routes and the neighbour table');
+  const wire = walkWire(evidence, symptom.netns, hop.device, hop.address);
+  const alive = carries(evidence, symptom.netns, hop.device);
+  if (symptom.kind === 'call' && (hop.entry === undefined || !unresolved(hop.entry))) return ruledOut(`the neighbour ${hop.address} is no unresolved one`);
+  if (alive === false) return ruledOut(`${hop.device} itself is down or without carrier`);
+  if (isUnavailable(wire)) return cannotTell(unavailableText(wire), 'the other namespaces on the wire');
+  if (wire.obstacle !== undefined && (wire.obstacle.kind === 'down' || wire.obstacle.kind === 'peer-down')) return ruledOut(`${wire.obstacle.text}: the wire is broken before the neighbour`);
+  if (symptom.kind === 'drop' && symptom.drop.reason.name === 'NEIGH_QUEUEFULL') {
+    const family = hop.address.includes(':') ? 'ipv6' : 'ipv4';
+    const queue = sysctlNumber(evidence, symptom.netns, `net/${family}/neigh/${hop.device}/unres_qlen_bytes`);
+    if (!unresolved(hop.entry) || (!isUnavailable(queue) && queue < 65536)) return ruledOut('the queue is short, and that is what lost them');
+  }
+  const resolved = !unresolved(hop.entry);
+  const verdict = why(evidence, symptom, hop, wire.reached, wire.obstacle?.text);
+  if (verdict === undefined) return cannotTell('the other namespaces are still being looked at', 'their answers');
+  const where = netnsText(evidence, symptom.netns);
+  const protocol = hop.address.includes(':') ? 'neighbour solicitations' : 'ARP requests';
+  return {
+    outcome: 'found',
+    confidence: resolved ? 0.6 : verdict.sure ? 0.96 : 0.9,
+    severity: resolved ? 'info' : 'warning',
+    identity: `${hop.address}|${hop.device}`,
+    explanation: resolved
+      ? `Packets for ${hop.destination} waited for the neighbour ${hop.address} on ${hop.device} in ${where} and were dropped, but it answers now. It was slow, or had just come up.`
+      : `Nobody answered the ${protocol} for ${hop.address} on ${hop.device} in ${where}, so packets ${hop.gateway ? `to ${hop.destination}, for which it is the router,` : 'to it'} were dropped after some tries. ${verdict.why} ${symptom.kind === 'call' || symptom.drop.softirq === false ? 'Senders' : 'Local senders'} see EHOSTUNREACH.`,
+    culprit: verdict.culprit,
+    evidence: [
+      symptomLine(evidence, symptom),
+      { source: 'ip neigh', text: hop.entry === undefined ? `${hop.address} dev ${hop.device}: no entry any more` : `${hop.address} dev ${hop.device} ${hop.entry.mac === undefined ? '' : `lladdr ${hop.entry.mac} `}${hop.entry.states.join(',')}` },
+      ...verdict.lines,
+    ],
+    remedies: verdict.remedies,
+  };
+}
+
+interface Why {
+  readonly why: string;
+  readonly sure: boolean;
+  readonly culprit: Culprit;
+  readonly lines: readonly EvidenceLine[];
+  readonly remedies: readonly Remedy[];
+}
+
+/** Why the neighbour stays silent; undefined while answers are missing that will come. */
+function why(evidence: Evidence, symptom: Symptom, hop: NextHop, reached: { readonly netns: Netns; readonly device: string } | undefined, obstacle: string | undefined): Why | undefined {
+  const neighbour = (extra: string): Culprit => ({ kind: 'neighbour', text: `neighbour ${hop.address} on ${hop.device}${extra}`, ip: hop.address, dev: hop.device, state: hop.entry?.states[0] ?? 'none' });
+  if (reached !== undefined) {
+    const silent = mute(evidence, reached, hop);
+    if (silent === 'pending') return undefined;
+    if (silent !== undefined) return silent;
+    const at = netnsText(evidence, reached.netns);
+    return {
+      why: obstacle === undefined ? `${hop.address} is configured on ${reached.device} in ${at}, which gives no answer.` : `${hop.address} is in ${at}, but ${obstacle}.`,
+      sure: false,
+      culprit: neighbour(` (${reached.device} in ${at} does not answer)`),
+      lines: [{ source: 'ip address', text: `${hop.address} is on ${reached.device} in ${at}` }],
+      remedies: [{ text: `Look at what keeps ${at} from answering: arptables, an XDP or tc program, a firewall for neighbour discovery.`, command: iproute(evidence, reached.netns, 'ip', `neigh show`), risk: 'low' }],
+    };
+  }
+  const gateway = gatewayTo(evidence, symptom.netns, hop.destination);
+  if (gateway !== undefined && isUnavailable(gateway) && gateway.unavailable === 'pending') return undefined;
+  const own = addresses(evidence, symptom.netns);
+  const six = hop.destination.includes(':') ? '-6 ' : '';
+  if (gateway !== undefined && !isUnavailable(gateway) && gateway.address !== hop.address) {
+    const mine = isUnavailable(own) ? undefined : own.find((a) => a.device === hop.device && a.family === (hop.address.includes(':') ? 6 : 4) && a.scope === 'global');
+    const route = `${hop.destination}/${hop.destination.includes(':') ? 128 : 32} via ${gateway.address} dev ${gateway.device}`;
+    return {
+      why: hop.gateway ? `No host on that wire has ${hop.address}, but ${gateway.address} in ${netnsText(evidence, gateway.netns)} could carry the packets.` : `${hop.destination} is not on that wire: the prefix of ${mine === undefined ? hop.device : `${mine.address}/${mine.prefixLength}`} wrongly covers it, it lies behind ${gateway.address}.`,
+      sure: true,
+      culprit: neighbour(hop.gateway ? ', a router that nobody is' : `: ${hop.address} is taken for a neighbour by the prefix ${mine === undefined ? '' : `${mine.address}/${mine.prefixLength}`}`),
+      lines: [{ source: 'ip address in all namespaces', text: `nobody on the wire of ${hop.device} has ${hop.address}; ${gateway.address} is there` }],
+      remedies: [{ text: `Send packets for ${hop.destination} by ${gateway.address}.`, command: iproute(evidence, symptom.netns, 'ip', `${six}route replace ${route}`), undo: iproute(evidence, symptom.netns, 'ip', `${six}route del ${route}`), risk: 'low' }],
+    };
+  }
+  const peer = peerOf(evidence, symptom.netns, hop.device);
+  if (peer !== undefined && isUnavailable(peer) && peer.unavailable === 'pending') return undefined;
+  const remedies: Remedy[] = [];
+  const prefix = isUnavailable(own) ? undefined : own.find((a) => a.device === hop.device && a.family === (hop.address.includes(':') ? 6 : 4) && a.scope === 'global')?.prefixLength;
+  if (peer !== undefined && !isUnavailable(peer) && peer.link.master === undefined) {
+    remedies.push({ text: `The only host on that wire is ${netnsText(evidence, peer.netns)}. If ${hop.address} is to be its address, give it back; else correct the destination at the sender.`, command: iproute(evidence, peer.netns, 'ip', `addr add ${hop.address}/${prefix ?? (hop.address.includes(':') ? 128 : 32)} dev ${shellQuote(peer.link.name)}`), undo: iproute(evidence, peer.netns, 'ip', `addr del ${hop.address}/${prefix ?? (hop.address.includes(':') ? 128 : 32)} dev ${shellQuote(peer.link.name)}`), risk: 'medium' });
+  }
+  remedies.push({ text: `Start the host that has ${hop.address}, or correct the address that is sent to. From here one can only ask again.`, command: iproute(evidence, symptom.netns, 'ip', `neigh flush dev ${shellQuote(hop.device)} to ${hop.address}`), risk: 'low' });
+  return {
+    why: peer !== undefined && !isUnavailable(peer) ? `No namespace of this host on that wire has ${hop.address}.` : `The host with that address is off, has another address or is on another link.`,
+    sure: peer !== undefined && !isUnavailable(peer),
+    culprit: neighbour(': no host on the link has this address'),
+    lines: [],
+    remedies,
+  };
+}
+
+/** Settings that make the neighbour mute though it has the address. */
+function mute(evidence: Evidence, reached: { readonly netns: Netns; readonly device: string }, hop: NextHop): Why | 'pending' | undefined {
+  const { netns, device } = reached;
+  const at = netnsText(evidence, netns);
+  const link = linkNamed(evidence, netns, device);
+  const own = addresses(evidence, netns);
+  if (hop.address.includes(':')) {
+    const disabled = sysctls(evidence, netns, `net/ipv6/conf/${device}/disable_ipv6`);
+    for (const a of [disabled, own, link]) if (isUnavailable(a) && a.unavailable === 'pending') return 'pending';
+    const entry = isUnavailable(own) ? undefined : own.find((a) => a.address === hop.address);
+    const bad = entry?.flags.find((f) => f === 'dadfailed' || f === 'tentative');
+    if (entry !== undefined && bad !== undefined) {
+      const text = `address ${hop.address} on ${entry.device} in ${at} is ${bad}`;
+      return { why: `In ${at} it is ${bad === 'dadfailed' ? 'a duplicate: duplicate address detection failed' : 'not usable yet: duplicate address detection runs'}.`, sure: true, culprit: { kind: 'interface', text, interface: entry.device, address: hop.address, state: bad }, lines: [{ source: 'ip address', text }], remedies: [{ text: 'Add the address again without duplicate address detection, once it is sure that nobody else has it.', command: `${iproute(evidence, netns, 'ip', `-6 addr del ${hop.address}/${entry.prefixLength} dev ${entry.device}`)} && ${iproute(evidence, netns, 'ip', `-6 addr add ${hop.address}/${entry.prefixLength} dev ${entry.device} nodad`)}`, risk: 'medium' }] };
+    }
+  } else {
+    const ignore = ipv4Conf(evidence, netns, 'arp_ignore', device);
+    const filter = ipv4Conf(evidence, netns, 'arp_filter', device);
+    for (const a of [ignore, filter, own, link]) if (isUnavailable(a) && a.unavailable === 'pending') return 'pending';
+    const holder = isUnavailable(own) ? undefined : own.find((a) => a.address === hop.address)?.device;
+    if (!isUnavailable(ignore) && (ignore.effective >= 3 || (ignore.effective > 0 && holder !== device))) {
+      // the larger of the two counts
+      const settings = ([[ignore.allKey, ignore.all], [ignore.key, ignore.device]] as const).filter(([, v]) => v > 0);
+      return {
+        why: `${at} has the address, but arp_ignore is ${ignore.effective} on its ${device} (all ${ignore.all}, ${device} ${ignore.device}), so it ${ignore.effective === 8 ? 'answers no ARP request at all' : `does not answer for this address there`}.`,
+        sure: true,
+        culprit: { kind: 'sysctl', text: `${ignore.key} arp_ignore = ${ignore.effective} in ${at}, so ${hop.address} is not answered for`, name: settings[0]?.[0] ?? ignore.key, value: ignore.device, effective: ignore.effective, interface: device, ip: hop.address },
+        lines: [{ source: `sysctl in ${at}`, text: `${ignore.key} = ${ignore.device}, ${ignore.allKey} = ${ignore.all}` }, { source: `ip address in ${at}`, text: `${hop.address} is on ${holder ?? '?'}` }],
+        remedies: [{ text: `Have ${at} answer ARP for its addresses on ${device}.`, command: sysctlSet(evidence, netns, settings.map(([k]) => [k, 0] as const)), undo: sysctlSet(evidence, netns, settings), risk: 'low' }],
+      };
+    }
+  }
+  if (!isUnavailable(link) && link.flags.includes('NOARP')) {
+    const text = `ARP is off on ${device} in ${at} (flag NOARP)`;
+    return { why: `${at} has the address, but ${text}.`, sure: true, culprit: { kind: 'interface', text: `${text}: ${hop.address} is not answered for`, interface: device, ip: hop.address }, lines: [{ source: `ip link in ${at}`, text: `${device}: <${link.flags.join(',')}>` }], remedies: [{ text: `Switch ARP on.`, command: iproute(evidence, netns, 'ip', `link set ${shellQuote(device)} arp on`), undo: iproute(evidence, netns, 'ip', `link set ${shellQuote(device)} arp off`), risk: 'low' }] };
+  }
+  return undefined;
+}

@@ -1,0 +1,90 @@
+import { formerRoute, gatewayTo } from '../../evidence/network/gateway.ts';
+import { routedPacket } from '../../evidence/network/packet.ts';
+import { links, routeGet, sysctls } from '../../evidence/network/read.ts';
+import { decideRoute } from '../../evidence/network/routing.ts';
+import { isMulticastAddress, symbolOf, symptomLine } from '../../evidence/network/words.ts';
+import { iproute, netnsText } from '../../evidence/netns.ts';
+import type { Cause } from '../../model/cause.ts';
+import type { Evidence } from '../../model/evidence.ts';
+import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
+import type { Remedy } from '../../model/incident.ts';
+import type { Symptom } from '../../model/symptom.ts';
+import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
+import { REFUSED_AT } from './refusal.ts';
+
+const REASONS = new Set(['IP_INNOROUTES', 'IP_OUTNOROUTES']);
+
+export const cause: Cause = {
+  id: 'route.no-route',
+  title: 'no route leads there',
+  needs: ['route', 'route6', 'rule', 'rule6', 'route-get', 'link', 'address', 'bridge-link', 'sysctl'],
+  knowledge: {
+    what: 'No routing table that the policy rules name has a route for the destination, not even a default route. A local sender gets ENETUNREACH ("Network is unreachable") and no packet is made; a router drops the packet and answers with ICMP network unreachable.',
+    signs: ['ENETUNREACH without a dropped packet', 'IP_INNOROUTES at ip_error (IPv4) or ip6_pkt_discard (IPv6) on a router', 'IP_OUTNOROUTES where an existing connection lost its route', 'OutNoRoutes in /proc/net/snmp rises'],
+    fixes: ['`ip route get ADDRESS` asks the kernel', 'Add the route, or the default route that was lost: `ip route add default via GATEWAY`', 'If an interface is down, its routes are gone with it: bring it up first'],
+    functions: ['ip_route_output_key_hash_rcu', 'ip_route_input_slow', 'ip_error', 'ip6_pkt_discard', 'ip6_null_entry'],
+    reasons: ['IP_INNOROUTES', 'IP_OUTNOROUTES'],
+    errnos: ['ENETUNREACH'],
+    versions: ['IP_INNOROUTES and IP_OUTNOROUTES exist since 5.19; before, NOT_SPECIFIED at the same places'],
+    sources: ['net/ipv4/route.c', 'net/ipv6/route.c', 'ip-route(8)'],
+  },
+  judge,
+};
+
+function judge(symptom: Symptom, evidence: Evidence): Finding {
+  if (symptom.kind === 'drop') {
+    const symbol = symbolOf(symptom.drop);
+    const named = REASONS.has(symptom.drop.reason.name);
+    if (!named && !(REFUSED_AT.test(symbol) && symptom.drop.reason.name === 'NOT_SPECIFIED')) return NOT_APPLICABLE;
+    if (!named && symbol.startsWith('dst_')) return NOT_APPLICABLE;
+  } else if (symptom.kind !== 'call' || symptom.call.errno !== 'ENETUNREACH') return NOT_APPLICABLE;
+  const routed = routedPacket(evidence, symptom);
+  if (routed === undefined) return NOT_APPLICABLE;
+  if (isUnavailable(routed)) return cannotTell(unavailableText(routed), 'the interfaces (ip link)');
+  const { to } = routed;
+  const where = netnsText(evidence, symptom.netns);
+  if (/^fe80:/i.test(to) || isMulticastAddress(to)) return ruledOut(`${to} is a link's own or a group address, which needs no route of that kind`);
+  const decision = decideRoute(evidence, symptom.netns, routed.packet);
+  const kernel = routeGet(evidence, symptom.netns, routed.query);
+  if (isUnavailable(decision)) return cannotTell(unavailableText(decision), 'the routing tables (ip route show table all, ip rule)');
+  const refused = !isUnavailable(kernel) && kernel.kind === 'refused' ? kernel : undefined;
+  if (decision.kind === 'route' && refused === undefined) return ruledOut(`there is a route for ${to} now: it leaves by ${decision.route?.device ?? 'another device'}`);
+  if (decision.kind === 'refused') return ruledOut(`a ${decision.refusal} ${decision.route === undefined ? 'rule' : 'route'} covers ${to}`);
+  const all = links(evidence, symptom.netns);
+  if (decision.kind === 'route' && refused?.errno !== 'ENETUNREACH') return ruledOut(`a route covers ${to}`);
+  const former = formerRoute(evidence, symptom.netns, to.includes(':') ? 6 : 4);
+  const gateway = gatewayTo(evidence, symptom.netns, to);
+  if (gateway !== undefined && isUnavailable(gateway) && gateway.unavailable === 'pending') return cannotTell(unavailableText(gateway), 'the other namespaces');
+  const obvious = gateway === undefined || isUnavailable(gateway) ? undefined : gateway;
+  const six = to.includes(':') ? '-6 ' : '';
+  const host = `${to}/${to.includes(':') ? 128 : 32}`;
+  const remedies: Remedy[] = [];
+  // a router behind us that has the destination as its own needs not forward
+  if (obvious !== undefined) {
+    remedies.push({ text: `Add a route for ${to} by ${obvious.address} (${netnsText(evidence, obvious.netns)}), which ${obvious.why === 'has-destination' ? 'has that address itself' : 'forwards packets'}.`, command: iproute(evidence, symptom.netns, 'ip', `${six}route add ${host} via ${obvious.address} dev ${obvious.device}`), undo: iproute(evidence, symptom.netns, 'ip', `${six}route del ${host} via ${obvious.address} dev ${obvious.device}`), risk: 'low' });
+    remedies.push({ text: `Or give ${where} a default route by ${obvious.address}.`, command: iproute(evidence, symptom.netns, 'ip', `${six}route add default via ${obvious.address} dev ${obvious.device}`), undo: iproute(evidence, symptom.netns, 'ip', `${six}route del default via ${obvious.address} dev ${obvious.device}`), risk: 'medium' });
+  }
+  if (former !== undefined) {
+    const remedy: Remedy = { text: `Put back the default route by ${former.gateway}, which was there before the loss began.`, command: iproute(evidence, symptom.netns, 'ip', `${six}route add default via ${former.gateway}${former.device === undefined ? '' : ` dev ${former.device}`}`), undo: iproute(evidence, symptom.netns, 'ip', `${six}route del default via ${former.gateway}`), risk: 'low' };
+    remedies.unshift(remedy);
+  }
+  if (remedies.length === 0) remedies.push({ text: `Add a route for ${to}: \`ip ${six}route add ${host} via ROUTER\`, or the default route that is missing. No router is obvious from here.`, risk: 'low' });
+  const defaults = sysctls(evidence, symptom.netns, 'net/ipv4/ip_forward');
+  const down = isUnavailable(all) ? [] : all.filter((l) => !l.up && l.type !== 'loopback').map((l) => l.name);
+  return {
+    outcome: 'found',
+    confidence: refused !== undefined || isUnavailable(kernel) ? 0.95 : 0.8,
+    severity: 'warning',
+    identity: `no route|${to}`,
+    explanation: `${symptom.kind === 'call' ? `${symptom.call.syscall} of ${symptom.call.task.comm} (pid ${symptom.call.task.pid}) to ${to} failed with ${symptom.call.errno}` : `Packets from ${routed.from} to ${to} were dropped`} in ${where}. No route in any table that its policy rules name covers ${to}, and there is no default route. ${former === undefined ? 'It has to be added.' : `Before the loss began there was a default route by ${former.gateway}.`}`,
+    culprit: { kind: 'route', text: `no route to ${to} in ${where}`, destination: to, table: 'main', type: 'none' },
+    evidence: [
+      symptomLine(evidence, symptom),
+      { source: `ip ${six}route show table all, ip ${six}rule`, text: `nothing covers ${to}; no default route` },
+      ...(refused === undefined ? [] : [{ source: 'ip route get', text: `${to}: ${refused.text}` }]),
+      ...(down.length === 0 ? [] : [{ source: 'ip link', text: `interfaces that are down: ${down.join(', ')}` }]),
+      ...(isUnavailable(defaults) || !routed.received ? [] : [{ source: 'sysctl', text: `net.ipv4.ip_forward = ${[...defaults.values()][0] ?? '?'}` }]),
+    ],
+    remedies,
+  };
+}

@@ -1,0 +1,95 @@
+import { gatewayTo } from '../../evidence/network/gateway.ts';
+import { routedPacket } from '../../evidence/network/packet.ts';
+import { routeGet } from '../../evidence/network/read.ts';
+import { decideRoute } from '../../evidence/network/routing.ts';
+import { routeText, ruleText, symbolOf, symptomLine } from '../../evidence/network/words.ts';
+import { iproute, netnsText } from '../../evidence/netns.ts';
+import type { Topic } from '../../model/question.ts';
+import type { Evidence } from '../../model/evidence.ts';
+import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
+import type { Culprit, EvidenceLine, Remedy } from '../../model/incident.ts';
+import type { Symptom } from '../../model/symptom.ts';
+import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
+
+export type Refusal = 'blackhole' | 'unreachable' | 'prohibit';
+
+/** Where packets end that routing refuses: net/ipv4/route.c, net/ipv6/route.c, net/core/dst.c. */
+export const REFUSED_AT = /^(ip_error|ip6_pkt_(discard|prohibit|drop|blackhole_output|discard_out|prohibit_out)|dst_(discard|discard_out|blackhole_.*))$/;
+
+export const refusalNeeds: readonly Topic[] = ['route', 'route6', 'rule', 'rule6', 'route-get', 'link', 'address', 'bridge-link', 'sysctl'];
+
+const ERRNO: Readonly<Record<Refusal, string>> = { blackhole: 'EINVAL', unreachable: 'EHOSTUNREACH', prohibit: 'EACCES' };
+const SAID: Readonly<Record<Refusal, string>> = {
+  blackhole: 'throws such packets away without a word',
+  unreachable: 'answers them with "host unreachable"',
+  prohibit: 'answers them with "administratively prohibited"',
+};
+
+/** Judges a symptom against one kind of refusing route or policy rule. */
+export function judgeRefusal(refusal: Refusal, symptom: Symptom, evidence: Evidence): Finding {
+  if (symptom.kind === 'drop') {
+    const symbol = symbolOf(symptom.drop);
+    if (!REFUSED_AT.test(symbol) || symptom.drop.reason.name === 'IP_INADDRERRORS') return NOT_APPLICABLE;
+  } else if (symptom.kind !== 'call' || symptom.call.errno !== ERRNO[refusal]) return NOT_APPLICABLE;
+  const routed = routedPacket(evidence, symptom);
+  if (routed === undefined) return NOT_APPLICABLE;
+  if (isUnavailable(routed)) return cannotTell(unavailableText(routed), 'the interfaces (ip link)');
+  const decision = decideRoute(evidence, symptom.netns, routed.packet);
+  const kernel = routeGet(evidence, symptom.netns, routed.query);
+  if (isUnavailable(decision)) return cannotTell(unavailableText(decision), 'the routing tables (ip route show table all, ip rule)');
+  if (decision.kind !== 'refused' || decision.refusal !== refusal) {
+    return ruledOut(decision.kind === 'route' && decision.route !== undefined ? `the route for ${routed.to} is ${routeText(decision.route)}, no ${refusal}` : `no ${refusal} route or rule covers ${routed.to}`);
+  }
+  const where = netnsText(evidence, symptom.netns);
+  const family = routed.to.includes(':') ? 6 : 4;
+  const six = family === 6 ? '-6 ' : '';
+  const agrees = !isUnavailable(kernel) && kernel.kind === 'refused';
+  const { rule, route } = decision;
+  const object = route === undefined ? `policy rule ${rule?.priority}: ${rule === undefined ? '' : ruleText(rule)}` : `route ${routeText(route)}`;
+  const culprit: Culprit = route === undefined
+    ? { kind: 'rule', text: `ip rule ${rule?.priority}: ${rule === undefined ? '' : ruleText(rule)}`, preference: rule?.priority, action: refusal, from: rule?.from, to: rule?.to }
+    : { kind: 'route', text: `${routeText(route)} (table ${route.table})`, destination: route.destination, table: route.table, type: refusal };
+  const remedies = remediesOf(evidence, symptom, routed.to, six, decision);
+  if (remedies === undefined) return cannotTell('the other namespaces are still being looked at', 'the answers of the other namespaces');
+  const lines: EvidenceLine[] = [
+    symptomLine(evidence, symptom),
+    { source: route === undefined ? `ip ${six}rule` : `ip ${six}route show table ${route.table}`, text: object },
+  ];
+  if (!isUnavailable(kernel)) lines.push({ source: 'ip route get', text: `${routed.to}${routed.received ? ` from ${routed.from} iif ${routed.query.iif}` : ''}: ${kernel.kind === 'refused' ? kernel.text : `via ${kernel.device}`}` });
+  return {
+    outcome: 'found',
+    confidence: agrees ? 0.97 : 0.85,
+    severity: 'warning',
+    identity: object,
+    explanation: `${routed.received ? `Packets from ${routed.from} to ${routed.to} are refused by the routing decision` : `Sending to ${routed.to} is refused by the routing decision`} in ${where}. The ${object} ${SAID[refusal]}. ${symptom.kind === 'call' ? `The caller gets ${ERRNO[refusal]} and no packet is ever made.` : 'It is more specific or of higher priority than the route that would carry them.'}`,
+    culprit,
+    evidence: lines,
+    remedies,
+  };
+}
+
+function remediesOf(evidence: Evidence, symptom: Symptom, to: string, six: string, decision: { readonly rule?: import('../../model/network.ts').PolicyRule; readonly route?: import('../../model/network.ts').Route }): Remedy[] | undefined {
+  const { rule, route } = decision;
+  const object = route ?? rule;
+  if (object === undefined) return [];
+  const ns = symptom.netns;
+  const removal = route !== undefined ? `${six}route del ${routeText(route)}` : `${six}rule del ${rule === undefined ? '' : ruleSelector(rule)}pref ${rule?.priority}`;
+  const again = route !== undefined ? `${six}route add ${routeText(route)}` : `${six}rule add ${rule === undefined ? '' : ruleText(rule)} pref ${rule?.priority}`;
+  const routed = routedPacket(evidence, symptom);
+  const after = routed === undefined || isUnavailable(routed) ? undefined : decideRoute(evidence, ns, routed.packet, object);
+  let command = iproute(evidence, ns, 'ip', removal);
+  let text = `Remove the ${route === undefined ? 'policy rule' : 'route'}; the next one that matches then carries the packets.`;
+  if (after !== undefined && !isUnavailable(after) && after.kind !== 'route') {
+    const gateway = gatewayTo(evidence, ns, to);
+    if (gateway !== undefined && isUnavailable(gateway)) return gateway.unavailable === 'pending' ? undefined : [{ text, command, undo: iproute(evidence, ns, 'ip', again), risk: 'medium' }];
+    if (gateway !== undefined) {
+      command += ` && ${iproute(evidence, ns, 'ip', `${six}route add ${to}/${to.includes(':') ? 128 : 32} via ${gateway.address} dev ${gateway.device}`)}`;
+      text = `Remove it, and since no other route covers ${to}, add one by ${gateway.address}.`;
+    } else text = `Remove it. No other route covers ${to} then: it needs one, too.`;
+  }
+  return [{ text, command, undo: iproute(evidence, ns, 'ip', again), risk: 'medium' }];
+}
+
+function ruleSelector(r: import('../../model/network.ts').PolicyRule): string {
+  return r.from === undefined && r.to === undefined ? '' : `from ${r.from ?? 'all'} ${r.to === undefined ? '' : `to ${r.to} `}`;
+}

@@ -1,0 +1,46 @@
+import type { Netns } from '../../base/brand.ts';
+import type { Evidence } from '../../model/evidence.ts';
+import type { Neighbour } from '../../model/network.ts';
+import type { Symptom } from '../../model/symptom.ts';
+import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
+import { routedPacket } from './packet.ts';
+import { linkNamed, neighbours } from './read.ts';
+import { decideRoute } from './routing.ts';
+
+/** Whom the packet had to be handed to on the link. */
+export interface NextHop {
+  readonly address: string;
+  readonly device: string;
+  readonly destination: string;
+  /** `address` is a router for `destination`. */
+  readonly gateway: boolean;
+  readonly entry?: Neighbour;
+}
+
+/** Next hop of a symptom's packet, and what the neighbour table says of it. Undefined when the symptom has no destination. */
+export function nextHopOf(evidence: Evidence, symptom: Symptom): Maybe<NextHop> | undefined {
+  const routed = routedPacket(evidence, symptom);
+  if (routed === undefined || isUnavailable(routed)) return routed;
+  const decision = decideRoute(evidence, symptom.netns, routed.packet);
+  if (isUnavailable(decision)) return decision;
+  const near = neighbours(evidence, symptom.netns);
+  if (isUnavailable(near) && near.unavailable === 'pending') return near;
+  const route = decision.kind === 'route' ? decision.route : undefined;
+  const hop = route?.nexthops.find((n) => n.device === undefined || symptom.kind !== 'drop' || n.device === symptom.drop.interface);
+  const device = (symptom.kind === 'drop' && symptom.drop.interface !== 'lo' ? symptom.drop.interface : undefined) ?? route?.device ?? hop?.device;
+  const address = route?.gateway ?? hop?.gateway ?? routed.to;
+  if (device === undefined) return undefined;
+  // an output device's own route may be another when a forwarded packet's drop names the way out
+  const entry = isUnavailable(near) ? undefined : near.find((n) => n.address === address && n.device === device && !n.proxy);
+  return { address, device, destination: routed.to, gateway: address !== routed.to, ...(entry === undefined ? {} : { entry }) };
+}
+
+export function unresolved(entry: Neighbour | undefined): boolean {
+  return entry === undefined || entry.states.includes('FAILED') || entry.states.includes('INCOMPLETE');
+}
+
+/** Whether frames can leave by the device at all. Undefined: not known. */
+export function carries(evidence: Evidence, netns: Netns, device: string): boolean | undefined {
+  const link = linkNamed(evidence, netns, device);
+  return isUnavailable(link) ? undefined : link.up && (link.carrier || link.type === 'loopback');
+}
