@@ -20,8 +20,8 @@ interface Index {
 const SLICE = 12;
 /** A scan of a host with millions of descriptors is broken off; what was found until then counts. */
 const SCAN_LIMIT = 2_000;
-/** Scans take at most one part in this many of the time. */
-const REST = 4;
+/** Between two scans lies this many times the time that the last one took. */
+const REST = 2;
 
 export function createDescriptors(root = '/proc'): Descriptors {
   let index: Index = { sockets: new Map(), programs: new Map() };

@@ -69,6 +69,13 @@ test('rules of every kind, each in one listing only', async (t) => {
     assert.match(await answer('iptables'), /^\[0:0\] -A INPUT -p udp -m udp --dport 53 -m comment --comment "it is nft" -j DROP$/m);
     assert.match(await answer('ip6tables'), /^\[0:0\] -A OUTPUT -d fd00::9\/128 -j REJECT/m);
   }
+  if (has('arptables-nft') && trySh('arptables-nft -A INPUT -s 10.9.0.8 -j DROP')) assert.match(await answer('arptables'), /^\[0:0\] -A INPUT -j DROP -s 10\.9\.0\.8$/m);
+  if (has('ebtables-nft') && trySh('ebtables-nft -A FORWARD -p ARP -j DROP')) assert.match(await answer('ebtables'), /^\[0:0\] -A FORWARD -p ARP -j DROP$/m);
+  if (has('arptables-legacy') && trySh('arptables-legacy -A OUTPUT -d 10.9.0.7 -j DROP')) {
+    const text = await answer('arptables');
+    assert.match(text, /^# arptables \(legacy\)\n\*filter\n:INPUT ACCEPT \[0:0\]$/m);
+    assert.match(text, /^\[0:0\] -A OUTPUT -j DROP -d 10\.9\.0\.7$/m);
+  }
   if (!legacy) return t.diagnostic('no x_tables in this kernel: legacy rules not tried');
   assert.match(await answer('iptables-legacy'), /^\[0:0\] -A OUTPUT -p tcp -m tcp --dport 99 -j DROP$/m);
   assert.doesNotMatch(await answer('iptables'), /--dport 99/);

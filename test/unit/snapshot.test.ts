@@ -8,6 +8,7 @@ import { isUnavailable, unavailableText, type Unavailable } from '../../src/mode
 import { readHost, realtimeOffset } from '../../src/sources/host.ts';
 import { openNetnsRegistry } from '../../src/sources/netns.ts';
 import { createSnapshots } from '../../src/sources/snapshot/index.ts';
+import { arptablesSaved } from '../../src/sources/snapshot/rules.ts';
 import { surelyNotLoaded } from '../../src/sources/snapshot/modules.ts';
 
 const answer = async (question: Question): Promise<string | Uint8Array | Unavailable> => {
@@ -146,4 +147,10 @@ test('the host', () => {
   assert.ok(host.cpus >= 1);
   const drift = realtimeOffset() - host.realtimeOffset;
   assert.ok(drift < 10_000_000n && drift > -10_000_000n);
+});
+
+test('a legacy arptables listing in the form of arptables-save', () => {
+  const listing = 'Chain INPUT (policy ACCEPT 12 packets, 336 bytes)\n-j DROP -i * -o * -s 10.9.0.9 , pcnt=3 -- bcnt=84 \n-j mine -i eth0 -o * , pcnt=0 -- bcnt=0 \n\nChain mine (1 references)\n';
+  assert.equal(arptablesSaved('filter', listing), '# arptables (legacy)\n*filter\n:INPUT ACCEPT [12:336]\n:mine - [0:0]\n[3:84] -A INPUT -j DROP -s 10.9.0.9\n[0:0] -A INPUT -j mine -i eth0\nCOMMIT\n');
+  assert.equal(arptablesSaved('filter', 'nonsense\n'), '# arptables (legacy)\n*filter\nCOMMIT\n');
 });
