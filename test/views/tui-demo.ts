@@ -9,7 +9,7 @@ import { STATE } from '../fixtures-incidents.ts';
 const every = Number(process.argv[2] ?? 500);
 const flood = process.argv[3] === 'flood';
 const empty = process.argv[3] === 'empty';
-const tui = createTui({ stdout: process.stdout, stdin: process.stdin, options: { ...terminalOptions(process.stdout, process.env), directory: process.env['DEMO_DIRECTORY'] ?? '.', inTmux: process.env['TMUX'] !== undefined } });
+const tui = await createTui({ stdout: process.stdout, stdin: process.stdin, options: { ...terminalOptions(process.stdout, process.env), directory: process.env['DEMO_DIRECTORY'] ?? '.', inTmux: process.env['TMUX'] !== undefined } });
 let tick = 0;
 const timer = setInterval(() => {
   tick += 1;

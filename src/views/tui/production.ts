@@ -1,2 +1,0 @@
-// react chooses its slow, talkative build unless this says otherwise; it must run before react is loaded
-process.env['NODE_ENV'] ??= 'production';
