@@ -4,12 +4,13 @@ import type { Netns } from '../base/brand.ts';
  * A question to the host, asked by evidence and answered by a source. Data only, so that a recording can hold the
  * answer and a replay can give it again. The key of an answer is `topic`, `netns` and `argument` together.
  *
- * Every topic has one reader, in `sources/snapshot/`; the table is the list of what whydrop can look up.
+ * Every topic has one reader, in `sources/snapshot/`; the table is the list of what whydrop can look up. What each answer
+ * looks like: docs/answers.md.
  */
 export type Topic =
   // listings of the rules, as their own tools print them (text; nft: JSON)
   | 'nft' | 'iptables' | 'ip6tables' | 'iptables-legacy' | 'ip6tables-legacy' | 'ebtables' | 'arptables' | 'ipset'
-  // network configuration, JSON of iproute2
+  // network configuration, JSON of iproute2 (class: text)
   | 'link' | 'address' | 'route' | 'route6' | 'rule' | 'rule6' | 'neighbour' | 'bridge-link' | 'bridge-fdb' | 'bridge-vlan'
   | 'qdisc' | 'class' | 'filter' //            filter: argument is the device
   | 'xfrm-policy' | 'xfrm-state' //            text of `ip xfrm`
