@@ -1,0 +1,274 @@
+/**
+ * The drop probe: a program on the tracepoint skb:kfree_skb. It counts every drop exactly per (location, reason, network
+ * namespace, interface, ethertype) in a per-CPU hash, and within a budget per counter and CPU describes the packet: head,
+ * stack, task, sockets, conntrack entry. Under flood only the counting goes on.
+ */
+import type { Btf } from '../formats/btf.ts';
+import { assembler, FP, HELPER, R0, R1, R2, R3, R4, R6, R7, R8, R9, type Program } from './assembler.ts';
+import { budget, copy, copyField, countLost, field, follow, netInode, offsetsOf, reserve, socket, submit, taskNetns, watchedNetns, who, type Access } from './blocks.ts';
+import { COUNT_KEY, COUNT_VALUE, DROP, HEAD_BYTES, kindWord, RECORD_KIND, STACK_FRAMES, TUPLE_BYTES } from './layout.ts';
+
+export interface DropOptions {
+  readonly access: Access;
+  /** Watch only the namespaces in the map `netns`. */
+  readonly filter: boolean;
+}
+
+/** Descriptions of one counter on one CPU: this many at once, then one every so often. Every drop of a slow leak is described. */
+export const SAMPLE_BURST = 64;
+export const SAMPLE_REFILL_NS = 25_000_000;
+
+/** Slots of the map `lost`. */
+export const DROP_LOST = { ring: 0, counters: 1 } as const;
+
+/** Stack slots. The key of the counter is at KEY, its initial value at VALUE. */
+const KEY = -64;
+const VALUE = -112;
+const NETNS = -120;
+
+/** The argument's place on the tracepoint, found by its type: kernels added arguments over time. */
+export interface DropArguments {
+  readonly skb: number;
+  readonly location: number;
+  readonly reason?: number;
+  readonly receiver?: number;
+}
+
+export function dropArguments(btf: Btf): DropArguments | undefined {
+  const args = btf.tracepoint('kfree_skb')?.args ?? [];
+  const skb = args.findIndex((t) => t.pointer && t.name === 'sk_buff');
+  const location = args.findIndex((t) => t.pointer && t.name === '');
+  const reason = args.findIndex((t) => !t.pointer && t.name === 'skb_drop_reason');
+  const receiver = args.findIndex((t) => t.pointer && t.name === 'sock');
+  if (skb < 0 || location < 0) return undefined;
+  return { skb, location, ...(reason < 0 ? {} : { reason }), ...(receiver < 0 ? {} : { receiver }) };
+}
+
+/** What a kernel that has BTF may lack without our being able to do the job. */
+const NEEDED: readonly (readonly [string, string])[] = [
+  ['sk_buff', 'dev'], ['sk_buff', 'sk'], ['sk_buff', 'len'], ['sk_buff', 'protocol'], ['net', 'ns.inum'], ['net_device', 'ifindex'], ['task_struct', 'nsproxy'], ['nsproxy', 'net_ns'],
+];
+
+/** The program, or the first field that this kernel does not have. */
+export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Program | { readonly missing: string } {
+  const offsets = offsetsOf(btf, conntrack);
+  const args = dropArguments(btf);
+  if (args === undefined) return { missing: 'tracepoint kfree_skb' };
+  for (const [struct, path] of NEEDED) if (offsets(struct, path) === undefined) return { missing: `${struct}.${path}` };
+  const at = (struct: string, path: string): number => offsets(struct, path) ?? 0;
+  const { access } = options;
+  const a = assembler();
+  const netOfDevice = at('net_device', 'nd_net.net|nd_net');
+  const netOfSock = at('sock', '__sk_common.skc_net.net|__sk_common.skc_net');
+
+  a.movReg(R6, R1);
+  a.load(8, R7, R6, args.skb * 8);
+
+  // frees that are no drops
+  if (args.reason !== undefined) {
+    a.load(4, R1, R6, args.reason * 8);
+    for (const [name, value] of btf.enumValues('skb_drop_reason')) {
+      if (name === 'SKB_CONSUMED' || name === 'SKB_NOT_DROPPED_YET') a.jumpIf('eq', R1, value, 'leave');
+    }
+    a.store(4, FP, KEY + COUNT_KEY.reason, R1);
+  } else a.storeImm(4, FP, KEY + COUNT_KEY.reason, 0);
+  a.load(8, R1, R6, args.location * 8);
+  a.store(8, FP, KEY + COUNT_KEY.location, R1);
+
+  // ethertype, host order
+  field(a, access, 2, R1, R7, at('sk_buff', 'protocol'));
+  a.toHost(R1, 16);
+  a.store(4, FP, KEY + COUNT_KEY.protocol, R1);
+
+  // interface and namespace: of the device, else of a socket, else of the route, else of the task
+  field(a, access, 8, R9, R7, at('sk_buff', 'dev'));
+  a.jumpIf('eq', R9, 0, 'no-device');
+  field(a, access, 4, R1, R9, at('net_device', 'ifindex'));
+  a.store(4, FP, KEY + COUNT_KEY.ifindex, R1);
+  field(a, access, 8, R9, R9, netOfDevice);
+  a.jump('have-net');
+  a.label('no-device');
+  a.storeImm(4, FP, KEY + COUNT_KEY.ifindex, 0);
+  // neither device nor protocol: Unix, netlink and other sockets' messages, which are no packets
+  a.load(4, R1, FP, KEY + COUNT_KEY.protocol);
+  a.jumpIf('eq', R1, 0, 'leave');
+  field(a, access, 8, R9, R7, at('sk_buff', 'sk'));
+  if (args.receiver !== undefined) {
+    a.jumpIf('ne', R9, 0, 'have-sock');
+    a.load(8, R9, R6, args.receiver * 8);
+  }
+  a.jumpIf('eq', R9, 0, 'no-sock');
+  a.label('have-sock');
+  follow(a, R9, R9, netOfSock);
+  a.jump('have-net-probe');
+  a.label('no-sock');
+  const refdst = offsets('sk_buff', '_skb_refdst');
+  const dstDevice = offsets('dst_entry', 'dev');
+  if (refdst !== undefined && dstDevice !== undefined) {
+    follow(a, R9, R7, refdst);
+    a.alu('and', R9, -2); // SKB_DST_NOREF
+    a.jumpIf('eq', R9, 0, 'no-route');
+    follow(a, R9, R9, dstDevice);
+    a.jumpIf('eq', R9, 0, 'no-route');
+    follow(a, R9, R9, netOfDevice);
+    a.jump('have-net-probe');
+    a.label('no-route');
+  }
+  taskNetns(a, offsets, R8);
+  a.jump('have-netns');
+  a.label('have-net-probe');
+  netInode(a, offsets, R8);
+  a.jump('have-netns');
+  a.label('have-net');
+  field(a, access, 4, R8, R9, at('net', 'ns.inum'));
+  a.label('have-netns');
+  a.store(4, FP, KEY + COUNT_KEY.netns, R8);
+  if (options.filter) watchedNetns(a, R8, NETNS, 'leave');
+
+  // count
+  field(a, access, 4, R8, R7, at('sk_buff', 'len'));
+  a.mapFd(R1, 'counts');
+  a.movReg(R2, FP);
+  a.alu('add', R2, KEY);
+  a.call(HELPER.mapLookup);
+  a.jumpIf('ne', R0, 0, 'known');
+  a.storeImm(8, FP, VALUE + COUNT_VALUE.packets, 0);
+  a.storeImm(8, FP, VALUE + COUNT_VALUE.bytes, 0);
+  a.storeImm(8, FP, VALUE + COUNT_VALUE.tokens, SAMPLE_BURST);
+  a.storeImm(8, FP, VALUE + COUNT_VALUE.refilled, 0);
+  a.mapFd(R1, 'counts');
+  a.movReg(R2, FP);
+  a.alu('add', R2, KEY);
+  a.movReg(R3, FP);
+  a.alu('add', R3, VALUE);
+  a.mov(R4, 1); // BPF_NOEXIST: another CPU may have made it
+  a.call(HELPER.mapUpdate);
+  a.mapFd(R1, 'counts');
+  a.movReg(R2, FP);
+  a.alu('add', R2, KEY);
+  a.call(HELPER.mapLookup);
+  a.jumpIf('ne', R0, 0, 'made');
+  countLost(a, DROP_LOST.counters, 'lost');
+  a.jump('leave');
+  a.label('made');
+  // a per-CPU element made here is zero on the other CPUs: they begin with the clock's budget
+  a.label('known');
+  a.load(8, R1, R0, COUNT_VALUE.packets);
+  a.alu('add', R1, 1);
+  a.store(8, R0, COUNT_VALUE.packets, R1);
+  a.load(8, R1, R0, COUNT_VALUE.bytes);
+  a.aluReg('add', R1, R8);
+  a.store(8, R0, COUNT_VALUE.bytes, R1);
+  budget(a, COUNT_VALUE, SAMPLE_REFILL_NS, 'leave');
+
+  describe();
+
+  a.label('leave');
+  a.mov(R0, 0);
+  a.exit();
+  return a.finish();
+
+  function describe(): void {
+    reserve(a, 'ring', DROP.size, DROP_LOST.ring, 'leave');
+    a.storeImm(4, R8, DROP.kind, kindWord(RECORD_KIND.drop));
+    who(a, DROP);
+    a.store(8, R8, DROP.skb, R7);
+    for (const [from, to, size] of [[COUNT_KEY.location, DROP.location, 8], [COUNT_KEY.reason, DROP.reason, 4], [COUNT_KEY.netns, DROP.netns, 4], [COUNT_KEY.ifindex, DROP.ifindex, 4], [COUNT_KEY.protocol, DROP.protocol, 4]] as const) {
+      a.load(size, R1, FP, KEY + from);
+      a.store(size, R8, to, R1);
+    }
+    for (const [to, path, size] of [
+      [DROP.length, 'len', 4], [DROP.dataLength, 'data_len', 4], [DROP.mark, 'mark', 4], [DROP.iif, 'skb_iif', 4],
+      [DROP.mac, 'mac_header', 2], [DROP.network, 'network_header', 2], [DROP.transport, 'transport_header', 2],
+    ] as const) copyField(a, offsets, to, R7, 'sk_buff', path, size);
+
+    const device = offsets('net_device', 'name');
+    if (device !== undefined) {
+      follow(a, R9, R7, at('sk_buff', 'dev'));
+      a.jumpIf('eq', R9, 0, 'no-name');
+      copy(a, DROP.device, R9, device, 16);
+      a.label('no-name');
+    }
+    head();
+    conntrackEntry();
+    follow(a, R9, R7, at('sk_buff', 'sk'));
+    socket(a, offsets, DROP.sk);
+    if (args?.receiver !== undefined) {
+      a.load(8, R9, R6, args.receiver * 8);
+      // as a scalar: the verifier would want its nullness tested again
+      a.store(8, R8, DROP.receiver, R9);
+      a.load(8, R9, R8, DROP.receiver);
+      socket(a, offsets, DROP.receiver);
+    }
+    a.movReg(R1, R6);
+    a.movReg(R2, R8);
+    a.alu('add', R2, DROP.stack);
+    a.mov(R3, 8 * STACK_FRAMES);
+    a.mov(R4, 0);
+    a.call(HELPER.getStack);
+    a.store(4, R8, DROP.stackBytes, R0);
+    submit(a);
+  }
+
+  /** The packet's first bytes in the linear area: from the MAC header where it is set and before the data, else from the network header or the data. */
+  function head(): void {
+    const skbHead = offsets('sk_buff', 'head');
+    const skbData = offsets('sk_buff', 'data');
+    const tail = offsets('sk_buff', 'tail');
+    if (skbHead === undefined || skbData === undefined || tail === undefined) return;
+    const [start, data] = [-16 - 8, -16 - 16]; // stack slots
+    follow(a, R9, R7, skbHead);
+    a.jumpIf('eq', R9, 0, 'no-head');
+    follow(a, R1, R7, skbData);
+    a.aluReg('sub', R1, R9);
+    a.store(2, R8, DROP.data, R1);
+    a.alu('and', R1, 0xffff);
+    a.store(8, FP, data, R1);
+    a.store(8, FP, start, R1);
+    // the lowest header offset that is set begins the window
+    for (const where of [DROP.network, DROP.mac]) {
+      const skip = a.fresh('head.skip');
+      a.load(2, R1, R8, where);
+      a.jumpIf('eq', R1, 0xffff, skip);
+      if (where === DROP.network) a.jumpIf('eq', R1, 0, skip);
+      a.load(8, R2, FP, start);
+      a.jumpIfReg('ge', R1, R2, skip);
+      a.store(8, FP, start, R1);
+      a.label(skip);
+    }
+    follow(a, R1, R7, tail, 4); // sk_buff_data_t is an offset on 64 bit
+    a.load(8, R2, FP, start);
+    a.store(2, R8, DROP.window, R2);
+    a.movReg(R3, R9);
+    a.aluReg('add', R3, R2);
+    a.jumpIfReg('le', R1, R2, 'no-head');
+    a.aluReg('sub', R1, R2);
+    a.jumpIf('le', R1, HEAD_BYTES, 'head.fits');
+    a.mov(R1, HEAD_BYTES);
+    a.label('head.fits');
+    a.store(2, R8, DROP.copied, R1);
+    a.movReg(R2, R1);
+    a.alu('and', R2, 0xff); // for the verifier; HEAD_BYTES is below 256
+    a.movReg(R1, R8);
+    a.alu('add', R1, DROP.head);
+    a.call(HELPER.probeReadKernel);
+    a.label('no-head');
+  }
+
+  function conntrackEntry(): void {
+    const nfct = offsets('sk_buff', '_nfct');
+    const tuplehash = offsets('nf_conn', 'tuplehash');
+    const tuple = offsets('nf_conntrack_tuple_hash', 'tuple');
+    const stride = conntrack.size('nf_conntrack_tuple_hash') ?? btf.size('nf_conntrack_tuple_hash');
+    if (nfct === undefined || tuplehash === undefined || tuple === undefined || stride === undefined) return;
+    follow(a, R9, R7, nfct);
+    a.store(8, R8, DROP.nfct, R9);
+    a.alu('and', R9, -8); // NFCT_PTRMASK
+    a.jumpIf('eq', R9, 0, 'no-conntrack');
+    copy(a, DROP.original, R9, tuplehash + tuple, TUPLE_BYTES);
+    copy(a, DROP.reply, R9, tuplehash + stride + tuple, TUPLE_BYTES);
+    copyField(a, offsets, DROP.status, R9, 'nf_conn', 'status', 8);
+    copyField(a, offsets, DROP.ctMark, R9, 'nf_conn', 'mark', 4);
+    a.label('no-conntrack');
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * BTF, the kernel's own description of its types: /sys/kernel/btf/vmlinux, and on top of it /sys/kernel/btf/MODULE.
+ * Documentation/bpf/btf.rst, include/uapi/linux/btf.h.
+ *
+ *     header  u16 magic 0xeb9f, u8 version, u8 flags, u32 header length, u32 type offset, length, u32 string offset, length
+ *     type    u32 name, u32 info (vlen:16, kind:5 at bit 24, kind_flag at bit 31), u32 size or type, then what the kind needs
+ *
+ * The buffer is indexed once; everything else is looked up when it is asked for.
+ */
+
+export const KIND = { int: 1, ptr: 2, array: 3, struct: 4, union: 5, enum: 6, fwd: 7, typedef: 8, volatile: 9, const: 10, restrict: 11, func: 12, funcProto: 13, var: 14, datasec: 15, float: 16, declTag: 17, typeTag: 18, enum64: 19 } as const;
+
+/** A member of a struct, counted from the start of the outermost. */
+export interface Field {
+  readonly bitOffset: number;
+  /** Size of the bit field; 0: not one. */
+  readonly bitSize: number;
+  readonly type: number;
+}
+
+export type BtfStatus = 'complete' | 'not-btf' | 'cut' | 'unknown-kind';
+
+export interface Btf {
+  readonly status: BtfStatus;
+  /** Highest type id plus one; ids of a split BTF go on where its base ends. */
+  readonly end: number;
+  /** Id of the type of that kind and name, undefined when there is none. */
+  find(kind: number, name: string): number | undefined;
+  /** `field('sk_buff', 'dev')`, `field('sock', '__sk_common.skc_net.net')`: through anonymous members and typedefs. */
+  field(struct: string, path: string): Field | undefined;
+  /** Byte size of a struct, undefined when it is not known. */
+  size(struct: string): number | undefined;
+  /** Names and values of an enum, in order; empty when there is none. */
+  enumValues(name: string): readonly (readonly [name: string, value: number])[];
+  /** Type ids of the arguments of a tracepoint (typedef btf_trace_NAME), without the leading `void *`. */
+  tracepoint(name: string): { readonly typedef: number; readonly args: readonly ArgumentType[] } | undefined;
+}
+
+/** What an argument is: `struct sk_buff *` is {pointer: true, name: 'sk_buff'}; `enum skb_drop_reason` {pointer: false, name}. */
+export interface ArgumentType {
+  readonly pointer: boolean;
+  readonly name: string;
+}
+
+const EXTRA: Readonly<Record<number, (vlen: number) => number>> = {
+  1: () => 4, 2: () => 0, 3: () => 12, 4: (n) => n * 12, 5: (n) => n * 12, 6: (n) => n * 8, 7: () => 0, 8: () => 0, 9: () => 0, 10: () => 0,
+  11: () => 0, 12: () => 0, 13: (n) => n * 8, 14: () => 4, 15: (n) => n * 12, 16: () => 0, 17: () => 4, 18: () => 0, 19: (n) => n * 12,
+};
+const MAX_DEPTH = 32;
+
+interface Index {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly offsets: Uint32Array;
+  readonly first: number;
+  readonly stringAt: number;
+  readonly stringLength: number;
+  readonly firstString: number;
+}
+
+const decoder = new TextDecoder('latin1');
+
+/** Indexes a BTF blob. `base` is needed for the BTF of a module. */
+export function parseBtf(bytes: Uint8Array, base?: Btf): Btf {
+  const below = base === undefined ? undefined : internals.get(base);
+  const first = base?.end ?? 1;
+  const firstString = below === undefined ? 0 : below.firstString + below.stringLength;
+  const index = indexTypes(bytes, first, firstString);
+  return view(index.index, index.status, below === undefined ? [index.index] : [below, index.index]);
+}
+
+const internals = new WeakMap<Btf, Index>();
+
+function indexTypes(bytes: Uint8Array, first: number, firstString: number): { index: Index; status: BtfStatus } {
+  const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const empty = (status: BtfStatus) => ({ index: { bytes, view: data, offsets: new Uint32Array(0), first, stringAt: 0, stringLength: 0, firstString }, status });
+  if (bytes.length < 24 || data.getUint16(0, true) !== 0xeb9f) return empty('not-btf');
+  const header = data.getUint32(4, true);
+  const typeAt = header + data.getUint32(8, true);
+  const typeEnd = typeAt + data.getUint32(12, true);
+  const stringAt = header + data.getUint32(16, true);
+  const stringLength = data.getUint32(20, true);
+  if (typeEnd > bytes.length || stringAt + stringLength > bytes.length || typeAt < 24) return empty('cut');
+  // a type is 12 bytes at least
+  const offsets = new Uint32Array(Math.floor((typeEnd - typeAt) / 12));
+  let count = 0;
+  let status: BtfStatus = 'complete';
+  for (let at = typeAt; at + 12 <= typeEnd; ) {
+    const info = data.getUint32(at + 4, true);
+    const extra = EXTRA[(info >>> 24) & 0x1f];
+    if (extra === undefined) {
+      status = 'unknown-kind';
+      break;
+    }
+    const next = at + 12 + extra(info & 0xffff);
+    if (next > typeEnd) {
+      status = 'cut';
+      break;
+    }
+    offsets[count++] = at;
+    at = next;
+  }
+  return { index: { bytes, view: data, offsets: offsets.subarray(0, count), first, stringAt, stringLength, firstString }, status };
+}
+
+function view(top: Index, status: BtfStatus, parts: readonly Index[]): Btf {
+  const end = top.first + top.offsets.length;
+
+  const locate = (id: number): { part: Index; at: number } | undefined => {
+    for (const part of parts) {
+      const at = part.offsets[id - part.first];
+      if (id >= part.first && at !== undefined) return { part, at };
+    }
+    return undefined;
+  };
+  const string = (offset: number): string => {
+    const part = parts.find((p) => offset >= p.firstString && offset < p.firstString + p.stringLength);
+    if (part === undefined) return '';
+    const from = part.stringAt + offset - part.firstString;
+    const to = part.bytes.indexOf(0, from);
+    return decoder.decode(part.bytes.subarray(from, to < 0 ? from : to));
+  };
+  /** Offsets of a string in each part; strings are stored once. */
+  const stringOffset = (name: string): number[] => {
+    const needle = new Uint8Array(name.length + 2);
+    for (let i = 0; i < name.length; i++) needle[i + 1] = name.charCodeAt(i);
+    return parts.flatMap((part) => {
+      const at = find(part.bytes, needle, part.stringAt, part.stringAt + part.stringLength);
+      return at < 0 ? [] : [at + 1 - part.stringAt + part.firstString];
+    });
+  };
+  const kindOf = (info: number): number => (info >>> 24) & 0x1f;
+
+  const findType = (kind: number, name: string): number | undefined => {
+    const wanted = stringOffset(name);
+    if (wanted.length === 0) return undefined;
+    for (const part of parts) {
+      const { view: data, offsets } = part;
+      for (let i = 0; i < offsets.length; i++) {
+        const at = offsets[i] ?? 0;
+        if (wanted.includes(data.getUint32(at, true)) && kindOf(data.getUint32(at + 4, true)) === kind) return part.first + i;
+      }
+    }
+    return undefined;
+  };
+
+  /** Past typedef, const, volatile, restrict and type tags. */
+  const bare = (id: number): number => {
+    let current = id;
+    for (let depth = 0; depth < MAX_DEPTH; depth++) {
+      const found = locate(current);
+      if (found === undefined) return current;
+      const kind = kindOf(found.part.view.getUint32(found.at + 4, true));
+      if (kind !== KIND.typedef && kind !== KIND.const && kind !== KIND.volatile && kind !== KIND.restrict && kind !== KIND.typeTag) return current;
+      current = found.part.view.getUint32(found.at + 8, true);
+    }
+    return current;
+  };
+
+  const member = (id: number, name: string, depth: number): Field | undefined => {
+    const found = locate(bare(id));
+    if (found === undefined || depth > MAX_DEPTH) return undefined;
+    const { view: data } = found.part;
+    const info = data.getUint32(found.at + 4, true);
+    if (kindOf(info) !== KIND.struct && kindOf(info) !== KIND.union) return undefined;
+    const bitfields = info >>> 31 === 1;
+    for (let i = 0; i < (info & 0xffff); i++) {
+      const at = found.at + 12 + i * 12;
+      const raw = data.getUint32(at + 8, true);
+      const type = data.getUint32(at + 4, true);
+      const bitOffset = bitfields ? raw & 0xffffff : raw;
+      const memberName = string(data.getUint32(at, true));
+      if (memberName === name) return { bitOffset, bitSize: bitfields ? raw >>> 24 : 0, type };
+      if (memberName !== '') continue;
+      const inner = member(type, name, depth + 1);
+      if (inner !== undefined) return { ...inner, bitOffset: inner.bitOffset + bitOffset };
+    }
+    return undefined;
+  };
+
+  const argument = (id: number): ArgumentType => {
+    const found = locate(bare(id));
+    if (found === undefined) return { pointer: false, name: '' };
+    if (kindOf(found.part.view.getUint32(found.at + 4, true)) !== KIND.ptr) return { pointer: false, name: string(found.part.view.getUint32(found.at, true)) };
+    const target = locate(bare(found.part.view.getUint32(found.at + 8, true)));
+    return { pointer: true, name: target === undefined ? '' : string(target.part.view.getUint32(target.at, true)) };
+  };
+
+  const btf: Btf = {
+    status,
+    end,
+    find: findType,
+    field: (struct, path) => {
+      const root = findType(KIND.struct, struct);
+      if (root === undefined) return undefined;
+      let type = root;
+      let bitOffset = 0;
+      let field: Field | undefined;
+      for (const name of path.split('.')) {
+        field = member(type, name, 0);
+        if (field === undefined) return undefined;
+        bitOffset += field.bitOffset;
+        type = field.type;
+      }
+      return field === undefined ? undefined : { ...field, bitOffset };
+    },
+    size: (struct) => {
+      const found = locate(findType(KIND.struct, struct) ?? -1);
+      return found?.part.view.getUint32(found.at + 8, true);
+    },
+    enumValues: (name) => {
+      const found = locate(findType(KIND.enum, name) ?? -1);
+      if (found === undefined) return [];
+      const { view: data } = found.part;
+      const vlen = data.getUint32(found.at + 4, true) & 0xffff;
+      return Array.from({ length: vlen }, (_, i) => [string(data.getUint32(found.at + 12 + i * 8, true)), data.getUint32(found.at + 16 + i * 8, true)] as const);
+    },
+    tracepoint: (name) => {
+      const typedef = findType(KIND.typedef, `btf_trace_${name}`);
+      if (typedef === undefined) return undefined;
+      const pointer = locate(bare(typedef));
+      const proto = pointer && locate(pointer.part.view.getUint32(pointer.at + 8, true));
+      if (proto === undefined || kindOf(proto.part.view.getUint32(proto.at + 4, true)) !== KIND.funcProto) return undefined;
+      const vlen = proto.part.view.getUint32(proto.at + 4, true) & 0xffff;
+      const args = Array.from({ length: vlen }, (_, i) => argument(proto.part.view.getUint32(proto.at + 16 + i * 8, true)));
+      return { typedef, args: args.slice(1) };
+    },
+  };
+  internals.set(btf, top);
+  return btf;
+}
+
+/** Where `needle` (a name between zero bytes) stands in [from, to); -1: nowhere. */
+function find(bytes: Uint8Array, needle: Uint8Array, from: number, to: number): number {
+  const probe = needle[1] ?? 0;
+  for (let at = bytes.indexOf(probe, from + 1); at > 0 && at < to; at = bytes.indexOf(probe, at + 1)) {
+    if (bytes[at - 1] !== 0) continue;
+    let i = 2;
+    while (i < needle.length && at - 1 + i < to && bytes[at - 1 + i] === needle[i]) i++;
+    if (i === needle.length) return at - 1;
+  }
+  return -1;
+}

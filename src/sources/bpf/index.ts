@@ -1,0 +1,238 @@
+import { CALL_LOST, CALLS, callProgram } from '../../bpf/call.ts';
+import { DROP_LOST, dropProgram } from '../../bpf/drop.ts';
+import { EXEC_LOST, execProgram } from '../../bpf/exec.ts';
+import { COUNT_KEY, COUNT_ROW, COUNT_VALUE, DROP, RECORD_KIND } from '../../bpf/layout.ts';
+import type { Program } from '../../bpf/assembler.ts';
+import { mono, type Netns } from '../../base/brand.ts';
+import type { DropCountsRecord } from '../../model/record.ts';
+import type { Sink } from '../../model/capture.ts';
+import { isUnavailable, type Unavailable } from '../../model/unavailable.ts';
+import type { Arm, ArmedProbe, Scope } from '../source.ts';
+import { attachRawTracepoint, close, createMap, createMapReader, loadProgram, lookupMap, MAP_TYPE, openRing, possibleCpus, PROG_TYPE, updateMap, type BpfMap, type Ring } from '../sys/bpf.ts';
+import { pinned } from '../sys/ffi.ts';
+import { conntrackTypes, dropReasons, kernelTypes } from './kernel-types.ts';
+
+export { dropReasons, kernelTypes } from './kernel-types.ts';
+
+/** The drop probe also keeps exact counts. */
+export interface DropProbe extends ArmedProbe {
+  /** The counters, summed over CPUs; undefined when nothing was ever counted. */
+  readCounts(): DropCountsRecord | Unavailable | undefined;
+}
+
+/** Counters at most; what does not fit is in the loss ledger. 64 kB and 32 bytes a CPU each. */
+const COUNTERS = 8192;
+const NAMESPACES = 16_384;
+/** Bytes; a power of two and of pages. 4,000 descriptions. */
+const DROP_RING = 4 << 20;
+const CALL_RING = 1 << 20;
+const RECORDS_A_DRAIN = 2_000;
+const LOST_SLOTS = 5;
+
+/** System calls that the call probe watches here, for the first record of a capture. */
+export const watchedSyscalls = (): readonly (readonly [number, string])[] => (CALLS[process.arch] ?? []).map((c) => [c.nr, c.name] as const);
+
+/** Drops of packets: skb:kfree_skb by tp_btf, or by raw tracepoint where that is not allowed. */
+export const armDrops = (scope: Scope): DropProbe | Unavailable => {
+  const btf = kernelTypes();
+  if (isUnavailable(btf)) return btf;
+  const conntrack = conntrackTypes(btf);
+  const maps = createMaps({
+    counts: [MAP_TYPE.percpuHash, COUNT_KEY.size, COUNT_VALUE.size, COUNTERS],
+    ring: [MAP_TYPE.ringbuf, 0, 0, DROP_RING],
+    netns: [MAP_TYPE.hash, 4, 4, NAMESPACES],
+    lost: [MAP_TYPE.percpuArray, 4, 8, LOST_SLOTS],
+  });
+  if (isUnavailable(maps)) return maps;
+  watch(maps, scope.netns);
+  const typedef = btf.tracepoint('kfree_skb')?.typedef ?? 0;
+  const filter = scope.netns.length > 0;
+  const direct = attach('kfree_skb', dropProgram(btf, conntrack, { access: 'direct', filter }), maps.all, typedef);
+  const attached = isUnavailable(direct) ? attach('kfree_skb', dropProgram(btf, conntrack, { access: 'probe', filter }), maps.all, 0) : direct;
+  if (isUnavailable(attached)) {
+    maps.close();
+    return attached;
+  }
+  const ring = openRing(maps.all['ring'] as BpfMap);
+  if (isUnavailable(ring)) {
+    attached.close();
+    maps.close();
+    return ring;
+  }
+  const cpus = possibleCpus();
+  const reader = createMapReader(maps.all['counts'] as BpfMap, cpus);
+  const probe = armed('drop-bpf', maps, [attached], ring, cpus, [
+    [DROP_LOST.ring, 'bpf-ring', 'drops were counted but not described: the ring buffer was full'],
+    [DROP_LOST.counters, 'bpf-counters', `drops were not counted: more than ${COUNTERS} different counters`],
+  ]);
+  return { ...probe, readCounts: () => readCounts(reader.read(), cpus) };
+};
+
+/** Failed system calls on sockets. */
+export const armCalls: Arm = (scope) => {
+  const btf = kernelTypes();
+  if (isUnavailable(btf)) return btf;
+  const maps = createMaps({
+    calls: [MAP_TYPE.lruPercpuHash, 8, COUNT_VALUE.size, 4096],
+    'calls-ring': [MAP_TYPE.ringbuf, 0, 0, CALL_RING],
+    netns: [MAP_TYPE.hash, 4, 4, NAMESPACES],
+    lost: [MAP_TYPE.percpuArray, 4, 8, LOST_SLOTS],
+  });
+  if (isUnavailable(maps)) return maps;
+  watch(maps, scope.netns);
+  return withRing('calls-bpf', maps, attach('sys_exit', callProgram(btf, process.arch, scope.netns.length > 0), maps.all, 0), [
+    [CALL_LOST.ring, 'bpf-calls', 'failed calls were not described: the ring buffer was full'],
+    [CALL_LOST.counters, 'bpf-calls', 'failed calls were not counted'],
+  ]);
+};
+
+/** Programs that start. Of every namespace: a flush of conntrack may come from anywhere. */
+export const armExecs: Arm = () => {
+  const btf = kernelTypes();
+  if (isUnavailable(btf)) return btf;
+  const maps = createMaps({ 'calls-ring': [MAP_TYPE.ringbuf, 0, 0, CALL_RING], lost: [MAP_TYPE.percpuArray, 4, 8, LOST_SLOTS] });
+  if (isUnavailable(maps)) return maps;
+  return withRing('exec-bpf', maps, attach('sched_process_exec', execProgram(btf), maps.all, 0), [[EXEC_LOST, 'bpf-exec', 'programs that started were missed: the ring buffer was full']]);
+};
+
+interface Maps {
+  readonly all: Readonly<Record<string, BpfMap>>;
+  close(): void;
+}
+
+function createMaps(specs: Readonly<Record<string, readonly [type: number, key: number, value: number, entries: number]>>): Maps | Unavailable {
+  const all: Record<string, BpfMap> = {};
+  const closeAll = (): void => Object.values(all).forEach((m) => close(m.fd));
+  for (const [name, [type, key, value, entries]] of Object.entries(specs)) {
+    const map = createMap(name, type, key, value, entries);
+    if (isUnavailable(map)) {
+      closeAll();
+      return map;
+    }
+    all[name] = map;
+  }
+  return { all, close: closeAll };
+}
+
+function watch(maps: Maps, namespaces: readonly Netns[]): void {
+  const map = maps.all['netns'];
+  if (map === undefined) return;
+  for (const netns of namespaces) {
+    const key = Buffer.alloc(4);
+    key.writeUInt32LE(netns);
+    updateMap(map, key, key);
+  }
+}
+
+interface Attached {
+  close(): void;
+}
+
+/** Loads and attaches; with a typedef id as tp_btf, else as a raw tracepoint. */
+function attach(tracepoint: string, program: Program | { readonly missing: string }, maps: Readonly<Record<string, BpfMap>>, typedef: number): Attached | Unavailable {
+  if ('missing' in program) return { unavailable: 'unsupported', what: `generating the program for ${tracepoint}`, why: `this kernel has no ${program.missing}` };
+  const fd = loadProgram(tracepoint, program, maps, typedef === 0 ? PROG_TYPE.rawTracepoint : PROG_TYPE.tracing, typedef);
+  if (isUnavailable(fd)) return fd;
+  const link = attachRawTracepoint(fd, typedef === 0 ? tracepoint : undefined);
+  if (isUnavailable(link)) {
+    close(fd);
+    return link;
+  }
+  return {
+    close: () => {
+      close(link);
+      close(fd);
+    },
+  };
+}
+
+function withRing(id: string, maps: Maps, attached: Attached | Unavailable, losses: Losses): ArmedProbe | Unavailable {
+  if (isUnavailable(attached)) {
+    maps.close();
+    return attached;
+  }
+  const ring = openRing(maps.all['calls-ring'] as BpfMap);
+  if (isUnavailable(ring)) {
+    attached.close();
+    maps.close();
+    return ring;
+  }
+  return armed(id, maps, [attached], ring, possibleCpus(), losses);
+}
+
+type Losses = readonly (readonly [slot: number, source: string, text: string])[];
+
+function armed(id: string, maps: Maps, attached: readonly Attached[], ring: Ring, cpus: number, losses: Losses): ArmedProbe {
+  const told = new Map<number, number>();
+  const value = pinned(8 * cpus);
+  let next = 0n;
+  let open = true;
+  const lost = (sink: Sink): void => {
+    const now = process.hrtime.bigint();
+    if (now < next) return;
+    next = now + 250_000_000n;
+    for (const [slot, source, text] of losses) {
+      const key = Buffer.alloc(4);
+      key.writeUInt32LE(slot);
+      if (lookupMap(maps.all['lost'] as BpfMap, key, value) < 0) continue;
+      let total = 0;
+      for (let cpu = 0; cpu < cpus; cpu++) total += Number(value.readBigUInt64LE(8 * cpu));
+      const before = told.get(slot) ?? 0;
+      told.set(slot, total);
+      if (total > before) sink({ record: 'missed', time: mono(now), source, count: total - before, text });
+    }
+  };
+  return {
+    id,
+    drain: (sink) => {
+      if (!open) return 0;
+      const count = ring.drain(RECORDS_A_DRAIN, (bytes) => sink(rawRecord(bytes)));
+      lost(sink);
+      return count;
+    },
+    addNetns: (netns) => watch(maps, [netns]),
+    close: () => {
+      if (!open) return;
+      open = false;
+      for (const a of attached) a.close();
+      ring.close();
+      maps.close();
+    },
+  };
+}
+
+const KINDS = { [RECORD_KIND.drop]: 'drop-sample', [RECORD_KIND.call]: 'call', [RECORD_KIND.exec]: 'exec' } as const;
+
+/** A copy: the ring's memory is the kernel's. */
+function rawRecord(bytes: Uint8Array): { record: 'drop-sample' | 'call' | 'exec'; time: ReturnType<typeof mono>; bytes: Uint8Array } {
+  const copy = new Uint8Array(bytes);
+  const view = new DataView(copy.buffer);
+  const kind = view.getUint16(DROP.kind, true) as keyof typeof KINDS;
+  return { record: KINDS[kind], time: mono(view.getBigUint64(DROP.time, true)), bytes: copy };
+}
+
+function readCounts(read: { keys: Buffer; values: Buffer; count: number } | Unavailable, cpus: number): DropCountsRecord | Unavailable | undefined {
+  if (isUnavailable(read)) return read;
+  if (read.count === 0) return undefined;
+  const rows = Buffer.alloc(read.count * COUNT_ROW.size);
+  for (let i = 0; i < read.count; i++) {
+    const row = i * COUNT_ROW.size;
+    read.keys.copy(rows, row, i * COUNT_KEY.size, (i + 1) * COUNT_KEY.size);
+    let packets = 0n;
+    let bytes = 0n;
+    for (let cpu = 0; cpu < cpus; cpu++) {
+      const at = (i * cpus + cpu) * COUNT_VALUE.size;
+      packets += read.values.readBigUInt64LE(at + COUNT_VALUE.packets);
+      bytes += read.values.readBigUInt64LE(at + COUNT_VALUE.bytes);
+    }
+    rows.writeBigUInt64LE(packets, row + COUNT_ROW.packets);
+    rows.writeBigUInt64LE(bytes, row + COUNT_ROW.bytes);
+  }
+  return { record: 'drop-counts', time: mono(process.hrtime.bigint()), bytes: rows };
+}
+
+/** What the BPF tier knows for the first record of a capture. */
+export function reasonsOfKernel(): readonly (readonly [number, string])[] {
+  const btf = kernelTypes();
+  return isUnavailable(btf) ? [] : dropReasons(btf);
+}
