@@ -1,12 +1,11 @@
 import type { DropEvent } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
-import { flowOf } from '../../model/flow.ts';
-import type { ProcessIdentity, Victim } from '../../model/incident.ts';
+import type { ProcessIdentity } from '../../model/incident.ts';
 import type { Socket } from '../../model/socket.ts';
 import type { Symptom } from '../../model/symptom.ts';
 import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
 import { holdersOf, identityOf } from '../process/facts.ts';
-import { flowOfCall, plainAddress } from './flow.ts';
+import { plainAddress } from './flow.ts';
 import { bothFamilies, receiverOf } from './table.ts';
 
 /**
@@ -77,21 +76,4 @@ export function sentInOwnContext(drop: DropEvent): boolean {
   if (drop.softirq) return false;
   if (drop.stack.length === 0) return drop.incoming === undefined || drop.incoming === 0;
   return drop.stack.some((frame) => frame.name !== undefined && SENDS.test(frame.name));
-}
-
-/** Who suffered from one symptom. Waits for nothing: what is not known yet is left out. */
-export function victimsOf(evidence: Evidence, symptom: Symptom): Victim[] {
-  const owner = ownerOf(evidence, symptom);
-  const process = isUnavailable(owner) ? undefined : owner;
-  const call = symptom.kind === 'call' ? symptom.call : symptom.kind === 'drop' ? symptom.call : undefined;
-  const flow = symptom.kind === 'drop' ? flowOf(symptom.drop.packet) : symptom.kind === 'call' ? flowOfCall(symptom.call) : undefined;
-  if (process === undefined && flow === undefined && call === undefined) return [];
-  return [
-    {
-      ...(process === undefined ? undefined : { process }),
-      ...(flow === undefined ? undefined : { flow }),
-      ...(call === undefined ? undefined : { syscall: call.syscall, errno: call.errno }),
-      count: 1,
-    },
-  ];
 }
