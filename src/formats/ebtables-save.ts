@@ -26,7 +26,7 @@ export function decodeEbtablesSave(text: string, tool = 'ebtables'): SaveListing
       if (base === undefined && c.policy !== 'RETURN') rules.push({ table: t.name, chain: name, position: rules.length + 1, text: `(policy of ${name}) -j ${c.policy}`, matches: [], effects: [], action: c.policy === 'DROP' ? { do: 'drop' } : { do: 'accept' } });
       chains.set(name, { name, ...(base === undefined ? {} : { base }), rules });
     }
-    return { engine: save.backend ?? 'legacy', tool, family: 'bridge', name: t.name, chains, sets: new Map() };
+    return { engine: t.backend ?? 'legacy', tool: t.backend === 'legacy' ? `${tool}-legacy` : tool, family: 'bridge', name: t.name, chains, sets: new Map() };
   });
   return listing(save, tables);
 }

@@ -32,14 +32,14 @@ export function decodeIptablesSave(text: string, family: 4 | 6, tool: string): S
       const hook = HOOKS[name];
       const base: BaseChain | undefined = c.policy === '-' || hook === undefined ? undefined : {
         type: t.name === 'nat' ? 'nat' : 'filter', hook, priority: priorityOf(t.name, hook), policy: c.policy === 'DROP' ? 'drop' : 'accept',
-        ...(save.backend === 'legacy' && c.counter !== undefined ? { counter: c.counter } : {}),
+        ...(t.backend !== 'nft' && c.counter !== undefined ? { counter: c.counter } : {}),
       };
       const rules = c.rules.map((r, i): Rule => ({
         table: t.name, chain: name, position: i + 1, text: r.text, ...(r.counter === undefined ? {} : { counter: r.counter }), ...draft(r.words, family, new Set(t.chains.keys())),
       }));
       chains.set(name, { name, ...(base === undefined ? {} : { base }), rules });
     }
-    return { engine: save.backend ?? 'legacy', tool, family: family === 4 ? 'ip' : 'ip6', name: t.name, chains, sets: new Map() };
+    return { engine: t.backend ?? 'legacy', tool, family: family === 4 ? 'ip' : 'ip6', name: t.name, chains, sets: new Map() };
   });
   return listing(save, tables);
 }

@@ -85,9 +85,11 @@ function merge(bodies: ReadonlyMap<Topic, string>, ipsets: string | undefined, m
     saves.push({ family, save });
     return save;
   };
-  const four = add('iptables', 'ip', (t) => decodeIptablesSave(t, 4, 'iptables'));
+  // where both backends are in use, the plain name could be either
+  const tool = (name: string): string => (bodies.get(`${name}-legacy` as Topic)?.includes('-A ') === true ? `${name}-nft` : name);
+  const four = add('iptables', 'ip', (t) => decodeIptablesSave(t, 4, tool('iptables')));
   if (four?.backend !== 'legacy') add('iptables-legacy', 'ip', (t) => decodeIptablesSave(t, 4, 'iptables-legacy'));
-  const six = add('ip6tables', 'ip6', (t) => decodeIptablesSave(t, 6, 'ip6tables'));
+  const six = add('ip6tables', 'ip6', (t) => decodeIptablesSave(t, 6, tool('ip6tables')));
   if (six?.backend !== 'legacy') add('ip6tables-legacy', 'ip6', (t) => decodeIptablesSave(t, 6, 'ip6tables-legacy'));
   add('ebtables', 'bridge', decodeEbtablesSave);
   add('arptables', 'arp', decodeArptablesSave);

@@ -114,9 +114,10 @@ function transportField(drop: DropEvent, key: Key): FieldValue {
       if (transport.kind === 'tcp') return name === 'flags' ? transport.flags : name === 'sequence' ? transport.sequence : name === 'ackseq' ? transport.acknowledgement : name === 'window' ? transport.window : undefined;
       return transport.kind === 'udp' ? (name === 'length' ? transport.length : name === 'checksum' ? transport.checksum : undefined) : undefined;
     case 'icmp': case 'icmp6':
-      if (key.startsWith('th.')) return ABSENT;
+      // nft reads the same bytes whatever the protocol: type and code, and the checksum (not kept)
+      if (key.startsWith('th.')) return name === 'sport' ? transport.type * 256 + transport.code : undefined;
       return name === 'type' ? transport.type : name === 'code' ? transport.code : name === 'id' ? (transport.id ?? ABSENT) : name === 'sequence' ? (transport.sequence ?? ABSENT) : name === 'mtu' ? (transport.mtu ?? ABSENT) : undefined;
-    case 'other': return key.startsWith('th.') ? ABSENT : undefined;
+    case 'other': return undefined;
   }
 }
 
