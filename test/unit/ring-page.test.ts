@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { DEFAULT_PAGE_LAYOUT, parseHeaderPage, type PageLayout } from '../../src/formats/header-page.ts';
-import { parseEventFormat, readBig, readNumber } from '../../src/formats/event-format.ts';
+import { parseEventFormat, readBig, readNumber, type EventFormat } from '../../src/formats/event-format.ts';
 import { readRingPage, type RingPage } from '../../src/formats/ring-page.ts';
 import { fuzzBytes, fuzzText } from '../fuzz/fuzz.ts';
 
 /*
- * drops-6.18: a buffer read with long pauses between its events (time extends); lost-6.18: an 8 KiB buffer that was
+ * Of three kernels. drops: a buffer read with long pauses between its events (time extends); lost: an 8 KiB buffer that was
  * overrun 691 times. `.pages` are trace_pipe_raw, `.trace` is the text that the kernel made of the same buffer.
  */
 const folder = new URL('../../fixtures/tracefs/', import.meta.url);
@@ -16,8 +16,8 @@ const pagesOf = (name: string): { cpu: number; bytes: Uint8Array }[] => text(nam
   const [, cpu, hex] = line.split(' ');
   return { cpu: Number(cpu), bytes: Uint8Array.from(Buffer.from(hex!, 'hex')) };
 });
-const formats = new Map(['kfree_skb', 'kernel_stack', 'sys_exit_sendto'].map((name) => {
-  const format = parseEventFormat(text(`${name}-6.18.format`));
+const formatsOf = (version: string): Map<number, EventFormat> => new Map(['kfree_skb', 'kernel_stack', 'sys_exit_sendto'].map((name) => {
+  const format = parseEventFormat(text(`${name}-${version}.format`));
   return [format.id, format] as const;
 }));
 
@@ -34,9 +34,10 @@ function linesOf(trace: string): Line[] {
   return lines;
 }
 
-for (const name of ['drops-6.18', 'lost-6.18']) {
+for (const [name, version] of ['6.1', '6.12', '6.18'].flatMap((v) => [[`drops-${v}`, v], [`lost-${v}`, v]] as const)) {
   test(`${name}: each event of the pages is the line that the kernel printed`, () => {
     const lines = linesOf(text(`${name}.trace`));
+    const formats = formatsOf(version);
     assert.ok(lines.length >= 20);
     let i = 0;
     for (const { cpu, bytes } of pagesOf(`${name}.pages`)) {
@@ -67,9 +68,11 @@ for (const name of ['drops-6.18', 'lost-6.18']) {
 }
 
 test('events overwritten before a page are counted on it', () => {
-  const pages = pagesOf('lost-6.18.pages').map(({ bytes }) => readRingPage(bytes, () => undefined));
-  assert.deepEqual(pages.map((p) => p.lost), [691, 0, 0]);
-  assert.equal(pages.reduce((sum, p) => sum + p.events, 0), 109);
+  for (const version of ['6.1', '6.12', '6.18']) {
+    const pages = pagesOf(`lost-${version}.pages`).map(({ bytes }) => readRingPage(bytes, () => undefined));
+    assert.deepEqual(pages.map((p) => p.lost), [691, 0, 0], version);
+    assert.equal(pages.reduce((sum, p) => sum + p.events, 0), 109, version);
+  }
   const [first] = pagesOf('lost-6.18.pages');
   const cut = first!.bytes.subarray(0, first!.bytes.length - 8);
   assert.equal(readRingPage(cut, () => undefined).lost, 'unknown', 'flagged as stored, but not there');
@@ -139,7 +142,7 @@ test('pages of other machines: 32-bit, big-endian, 64 KiB', () => {
 });
 
 test('the real header_page and header_event; nonsense gives the default and says so', () => {
-  assert.deepEqual(parseHeaderPage(text('header_page-6.18'), text('header_event-6.18')), { layout: DEFAULT_PAGE_LAYOUT, status: 'ok' });
+  for (const v of ['6.1', '6.12', '6.18']) assert.deepEqual(parseHeaderPage(text(`header_page-${v}`), text(`header_event-${v}`)), { layout: DEFAULT_PAGE_LAYOUT, status: 'ok' });
   for (const bad of ['', 'field: u64 timestamp; offset:0; size:8;', text('header_page-6.18').replace('offset:16', 'offset:4'), text('header_page-6.18').replace('size:4080', 'size:0')]) {
     assert.deepEqual(parseHeaderPage(bad), { layout: DEFAULT_PAGE_LAYOUT, status: 'incomplete' }, bad);
   }
