@@ -143,6 +143,15 @@ export interface ConntrackEvent {
   /** Netlink port id of whoever asked; 0: the kernel itself (time-out, early drop). Usually the pid. */
   readonly requester: number;
   readonly entry: ConntrackEntry;
+  /** This event stands for many of the same change and requester, of which `entry` was the last. */
+  readonly burst?: ConntrackBurst;
+}
+
+/** Under a flood the details are let go, not the count. */
+export interface ConntrackBurst {
+  readonly count: number;
+  /** Two 32-bit hashes for each entry's original tuple; empty where only the count was kept. See formats/conntrack-burst.ts. */
+  readonly tuples: Uint32Array;
 }
 
 export interface ConntrackEntry {
@@ -154,8 +163,15 @@ export interface ConntrackEntry {
   readonly timeout?: number;
   readonly mark?: number;
   readonly zone?: number;
+  /** Both directions together; only with net.netfilter.nf_conntrack_acct. */
   readonly packets?: bigint;
   readonly bytes?: bigint;
+  /** enum tcp_conntrack, `syn-sent`, `established`…; not in destroy events of some kernels. */
+  readonly tcpState?: string;
+  readonly helper?: string;
+  /** ns since 1970; only with net.netfilter.nf_conntrack_timestamp. */
+  readonly start?: bigint;
+  readonly stop?: bigint;
 }
 
 export interface AnswerEvent {

@@ -1,10 +1,7 @@
+import { readConntrackStats, readConntrackTable } from '../conntrack/read.ts';
 import { readSockets } from '../sockets.ts';
 import { badArgument, type Reader } from './reader.ts';
 
 export const sockets: Reader = (task) => (task.argument === undefined ? badArgument(task, 'what to list') : readSockets(task.netnsPath, task.argument));
-
-/** Replaced as soon as the conntrack source is there. */
-const notYet: Reader = (task) => ({ unavailable: 'unsupported', what: `reading ${task.question.topic}`, why: 'this build has no reader for it' });
-
-export const conntrackTable = notYet;
-export const conntrackStats = notYet;
+export const conntrackTable: Reader = (task) => readConntrackTable(task.netnsPath);
+export const conntrackStats: Reader = (task) => readConntrackStats(task.netnsPath);
