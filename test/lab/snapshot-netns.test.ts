@@ -163,6 +163,16 @@ test('files and processes are those of the namespace', async () => {
   }
 });
 
+test('sockets and conntrack come as netlink messages', async () => {
+  for (const [topic, argument] of [['sockets', 'udp'], ['sockets', 'tcp6'], ['conntrack-table'], ['conntrack-stats']] as const) {
+    const { body } = await snapshots.ask({ topic, netns: ref.inode, ...(argument === undefined ? undefined : { argument }) });
+    if (isUnavailable(body) && body.unavailable === 'unsupported') continue; // conntrack is not in this kernel
+    assert.ok(body instanceof Uint8Array && body.length >= 16, `${topic}: ${JSON.stringify(body)}`);
+    const messages = new DataView(body.buffer, body.byteOffset, body.byteLength);
+    assert.ok(messages.getUint32(0, true) >= 16 && messages.getUint32(0, true) <= body.length); // nlmsg_len of the first
+  }
+});
+
 test('a wrong name brings the nearest right one', () => {
   const wrong = registry.resolve(`${NAME}x`);
   assert.ok(isUnavailable(wrong) && wrong.unavailable === 'missing');
