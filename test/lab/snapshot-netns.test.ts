@@ -173,6 +173,22 @@ test('sockets and conntrack come as netlink messages', async () => {
   }
 });
 
+test('without privilege the own namespace still answers, and refusals say what would help', () => {
+  const program = `
+    import { createSnapshots } from ${JSON.stringify(new URL('../../src/sources/snapshot/index.ts', import.meta.url).href)};
+    const s = createSnapshots({ netnsPath: () => '/run/netns/${NAME}' });
+    const own = (await import('node:fs')).statSync('/proc/self/ns/net').ino;
+    const answers = {};
+    process.setgroups([]); process.setgid(65534); process.setuid(65534);
+    for (const [name, question] of Object.entries({ link: { topic: 'link', netns: own }, snmp: { topic: 'proc', netns: own, argument: 'net/snmp' }, nft: { topic: 'nft', netns: own }, other: { topic: 'link', netns: ${ref.inode} }, bpf: { topic: 'bpf-programs' } }))
+      answers[name] = (await s.ask(question)).body;
+    console.log(JSON.stringify(answers));`;
+  const told = JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' }));
+  assert.ok(Array.isArray(JSON.parse(told.link)));
+  assert.match(told.snmp, /^Ip: /);
+  for (const refusal of [told.nft, told.other, told.bpf]) assert.deepEqual([refusal.unavailable, typeof refusal.fix], ['permission', 'string'], JSON.stringify(refusal));
+});
+
 test('a wrong name brings the nearest right one', () => {
   const wrong = registry.resolve(`${NAME}x`);
   assert.ok(isUnavailable(wrong) && wrong.unavailable === 'missing');

@@ -4,6 +4,7 @@ import type { AnswerRecord } from '../../model/record.ts';
 import { createCommands } from '../command.ts';
 import { createDescriptors } from '../descriptors.ts';
 import { bpfPrograms } from './bpf-programs.ts';
+import { namespaceInode } from '../process.ts';
 import * as iproute from './iproute.ts';
 import * as files from './kernel-files.ts';
 import * as netlink from './netlink.ts';
@@ -67,18 +68,18 @@ export interface SnapshotOptions {
 
 export function createSnapshots(options: SnapshotOptions): Snapshots {
   const commands = createCommands();
+  const own = namespaceInode('self');
   const desk: Desk = { commands, descriptors: createDescriptors() };
   return {
     ask: async (question) => {
       const time = mono(process.hrtime.bigint());
-      return { record: 'answer', time, question, body: await answer(question, options, desk) };
+      return { record: 'answer', time, question, body: await answer(question, question.netns === undefined || question.netns === own ? 'own' : options.netnsPath(question.netns), desk) };
     },
     close: () => commands.close(),
   };
 }
 
-async function answer(question: Question, options: SnapshotOptions, desk: Desk): Promise<Body> {
-  const netnsPath = question.netns === undefined ? '/proc/self/ns/net' : options.netnsPath(question.netns);
-  if (netnsPath === undefined) return { unavailable: 'missing', what: `entering network namespace net:[${question.netns}]`, why: 'it is gone' };
-  return READERS[question.topic]({ question, argument: question.argument, netnsPath, desk });
+async function answer(question: Question, path: 'own' | string | undefined, desk: Desk): Promise<Body> {
+  if (path === undefined) return { unavailable: 'missing', what: `entering network namespace net:[${question.netns}]`, why: 'it is gone' };
+  return READERS[question.topic]({ question, argument: question.argument, netnsPath: path === 'own' ? undefined : path, desk });
 }

@@ -1,7 +1,7 @@
 import { parseInet } from '../../base/inet.ts';
 import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
 import { refusal } from '../command.ts';
-import { badArgument, listing, type Reader, type Task } from './reader.ts';
+import { badArgument, listing, where, type Reader, type Task } from './reader.ts';
 import { surelyNotLoaded } from './modules.ts';
 
 /** Full routing tables of large routers. */
@@ -118,7 +118,7 @@ export const routeGet: Reader = async (task) => {
   const words = (task.argument ?? '').split(' ').filter((word) => word !== '');
   const destination = parseInet((words[0] ?? '').replace(/\/.*$/, ''));
   if (destination === undefined || words.length > 32 || words.some((word) => word.startsWith('-') || word.includes('\0'))) return badArgument(task, 'an address, then words of ip route get');
-  const request = { program: 'ip', args: [`-${destination.family}`, '-j', '-d', 'route', 'get', ...words], netnsPath: task.netnsPath };
+  const request = { program: 'ip', args: [`-${destination.family}`, '-j', '-d', 'route', 'get', ...words], ...where(task) };
   const result = await task.desk.commands.run(request);
   if (isUnavailable(result)) return result;
   if (result.status === 0) return result.stdout;

@@ -14,8 +14,8 @@ export interface Desk {
 export interface Task {
   readonly question: Question;
   readonly argument: string | undefined;
-  /** What to open to get into the namespace; whydrop's own for questions without one. */
-  readonly netnsPath: string;
+  /** What to open to get into the namespace; absent for whydrop's own, which needs no entering and so no privilege. */
+  readonly netnsPath: string | undefined;
   readonly desk: Desk;
 }
 
@@ -26,12 +26,15 @@ export type Reader = (task: Task) => Body | Promise<Body>;
 
 /** Reads on this thread, inside the task's namespace. */
 export function inside<T>(task: Task, work: () => T): Maybe<T> {
-  return withinNetns(task.netnsPath, work);
+  return task.netnsPath === undefined ? work() : withinNetns(task.netnsPath, work);
 }
+
+/** The namespace of a task, for a command. */
+export const where = (task: Task): { readonly netnsPath?: string } => (task.netnsPath === undefined ? {} : { netnsPath: task.netnsPath });
 
 /** The listing of one program in the task's namespace. */
 export function listing(task: Task, program: string, args: readonly string[], outputLimit?: number): Promise<Maybe<string>> {
-  return task.desk.commands.output({ program, args, netnsPath: task.netnsPath, ...(outputLimit === undefined ? undefined : { outputLimit }) });
+  return task.desk.commands.output({ program, args, ...where(task), ...(outputLimit === undefined ? undefined : { outputLimit }) });
 }
 
 /** `wrong argument` as an answer. */

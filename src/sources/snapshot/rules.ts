@@ -1,6 +1,6 @@
 import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
 import { readText } from '../read.ts';
-import { inside, type Reader, type Task } from './reader.ts';
+import { inside, where, type Reader, type Task } from './reader.ts';
 import { surelyNotLoaded } from './modules.ts';
 
 /** Rule sets of large hosts: kube-proxy and blocklists reach tens of megabytes. */
@@ -8,7 +8,7 @@ const RULES_LIMIT = 64 * 1024 * 1024;
 const RULES_TIME = 8_000;
 
 const rules = (task: Task, program: string, args: readonly string[]): Promise<Maybe<string>> =>
-  task.desk.commands.output({ program, args, netnsPath: task.netnsPath, outputLimit: RULES_LIMIT, timeLimit: RULES_TIME });
+  task.desk.commands.output({ program, args, ...where(task), outputLimit: RULES_LIMIT, timeLimit: RULES_TIME });
 
 export const nft: Reader = (task) =>
   surelyNotLoaded('nf_tables') ? '{"nftables": []}' : rules(task, 'nft', ['-j', '-p', 'list', 'ruleset']);
