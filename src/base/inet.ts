@@ -76,7 +76,7 @@ function parseIpv6(text: string): Uint8Array | undefined {
   const missing = 8 - left.length - end.length;
   if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
   const bytes = new Uint8Array(16);
-  [...left, ...new Array<number>(missing).fill(0), ...end].forEach((g, i) => {
+  [...left, ...Array.from({ length: missing }, () => 0), ...end].forEach((g, i) => {
     bytes[2 * i] = g >> 8;
     bytes[2 * i + 1] = g & 0xff;
   });
