@@ -182,6 +182,13 @@ export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Pro
       [DROP.mac, 'mac_header', 2], [DROP.network, 'network_header', 2], [DROP.transport, 'transport_header', 2],
     ] as const) copyField(a, offsets, to, R7, 'sk_buff', path, size);
 
+    const summed = btf.field('sk_buff', 'ip_summed');
+    if (summed !== undefined && summed.bitSize > 0) {
+      follow(a, R1, R7, Math.floor(summed.bitOffset / 8), 1);
+      a.alu('rsh', R1, summed.bitOffset % 8);
+      a.alu('and', R1, (1 << summed.bitSize) - 1);
+      a.store(4, R8, DROP.ipSummed, R1);
+    }
     const device = offsets('net_device', 'name');
     if (device !== undefined) {
       follow(a, R9, R7, at('sk_buff', 'dev'));

@@ -46,7 +46,7 @@ export const DROP = {
   iif: 60, //        u32 skb_iif
   pidTgid: 64, //    u64
   uid: 72, //        u32
-  flags: 76, //      u32, see DROP_FLAG
+  ipSummed: 76, //   u32 skb->ip_summed, see IP_SUMMED
   cgroup: 80, //     u64
   comm: 88, //       16 bytes
   device: 104, //    16 bytes
@@ -69,7 +69,8 @@ export const DROP = {
   size: 592 + 8 * STACK_FRAMES,
 } as const;
 
-export const DROP_FLAG = { checksumPartial: 1, nonlinear: 2 } as const;
+/** include/linux/skbuff.h: who has checked, or is to fill in, the transport checksum. */
+export const IP_SUMMED = { none: 0, unnecessary: 1, complete: 2, partial: 3 } as const;
 
 /** Key and value of the drop counters (per-CPU hash). */
 export const COUNT_KEY = { location: 0, reason: 8, netns: 12, ifindex: 16, protocol: 20, size: 24 } as const;

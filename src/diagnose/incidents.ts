@@ -1,4 +1,5 @@
 import type { Mono, Netns } from '../base/brand.ts';
+import { placeText } from '../base/symbol.ts';
 import type { Incident, Severity, Victim } from '../model/incident.ts';
 import type { Symptom } from '../model/symptom.ts';
 import type { Verdict } from './judge.ts';
@@ -74,12 +75,6 @@ function whereOf(symptom: Symptom | undefined): { interface?: string; reason?: s
     symbol: placeText(drop.place),
     ...(drop.stack.length === 0 ? {} : { stack: drop.stack.map(placeText) }),
   };
-}
-
-/** `nf_hook_slow+0x7d`, `nft_do_chain+0x3e8 [nf_tables]`, `0xffffffff81234567`. */
-export function placeText(place: { address: bigint; name?: string; offset?: number; module?: string }): string {
-  if (place.name === undefined) return `0x${place.address.toString(16)}`;
-  return `${place.name}${place.offset === undefined ? '' : `+0x${place.offset.toString(16)}`}${place.module === undefined ? '' : ` [${place.module}]`}`;
 }
 
 const WEIGHT: Readonly<Record<Severity, number>> = { critical: 2, warning: 1, info: 0 };

@@ -1,3 +1,4 @@
+import { ipv4Text, ipv6Text } from '../base/inet.ts';
 import type { Socket, SocketMemory, SocketState, SocketTable } from '../model/socket.ts';
 
 /**
@@ -233,26 +234,6 @@ function unixName(view: DataView, at: number, size: number): string {
 const utf8 = new TextDecoder();
 
 function address(view: DataView, at: number, six: boolean): string {
-  if (!six) return `${view.getUint8(at)}.${view.getUint8(at + 1)}.${view.getUint8(at + 2)}.${view.getUint8(at + 3)}`;
-  if (view.getUint32(at) === 0 && view.getUint32(at + 4) === 0) {
-    if (view.getUint32(at + 8) === 0 && view.getUint32(at + 12) === 0) return '::';
-    // an IPv4 peer of an IPv6 socket
-    if (view.getUint32(at + 8) === 0xffff) return `::ffff:${address(view, at + 12, false)}`;
-  }
-  const groups: number[] = [];
-  for (let i = 0; i < 8; i++) groups.push(view.getUint16(at + i * 2, false));
-  return compress(groups);
-}
-
-/** RFC 5952: the longest run of at least two zero groups becomes `::`, the first of equals. */
-function compress(groups: readonly number[]): string {
-  let best = -1;
-  let length = 1;
-  for (let i = 0; i < 8; i++) {
-    let n = 0;
-    while (i + n < 8 && groups[i + n] === 0) n += 1;
-    if (n > length) [best, length] = [i, n];
-  }
-  const hex = groups.map((g) => g.toString(16));
-  return best < 0 ? hex.join(':') : `${hex.slice(0, best).join(':')}::${hex.slice(best + length).join(':')}`;
+  const bytes = new Uint8Array(view.buffer, view.byteOffset + at, six ? 16 : 4);
+  return (six ? ipv6Text(bytes) : ipv4Text(bytes)) ?? '';
 }

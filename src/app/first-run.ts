@@ -1,0 +1,19 @@
+import { isUnavailable } from '../model/unavailable.ts';
+import { namedNetns } from '../sources/netns.ts';
+import { readText } from '../sources/read.ts';
+
+/** `whydrop` alone: three commands worth trying, chosen for this host. */
+export async function firstRun(): Promise<void> {
+  const suggestions: (readonly [string, string])[] = [];
+  if (process.getuid?.() !== 0) {
+    suggestions.push(['sudo whydrop watch', 'watch this host (probes need root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)'], ['whydrop doctor', 'what this kernel and your user allow']);
+  } else {
+    const names = namedNetns().map((n) => n.name);
+    suggestions.push(names.length > 0 ? ['whydrop watch --all-netns', `watch this host and its ${names.length} named network namespaces (${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''})`] : ['whydrop watch', 'watch this network namespace, live']);
+    const conntrack = readText('/proc/sys/net/netfilter/nf_conntrack_count');
+    suggestions.push(isUnavailable(conntrack) ? ['whydrop why -- ping -c 3 192.0.2.1', 'run a program and explain what it loses'] : ['whydrop explain conntrack.insert-race', 'connection tracking is in use here: the cause that whydrop was built for']);
+  }
+  suggestions.push(['whydrop explain "Operation not permitted"', 'what an error message can mean']);
+  const width = Math.max(...suggestions.map(([command]) => command.length));
+  process.stdout.write(`whydrop: why did this packet not arrive, who did it, and what do I change?\n\nWorth trying here:\n\n${suggestions.slice(0, 3).map(([command, what]) => `  ${command.padEnd(width)}   ${what}`).join('\n')}\n\nAll commands: whydrop --help\n`);
+}

@@ -1,0 +1,124 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { printable } from '../base/text.ts';
+import { duration } from './duration.ts';
+import { EnvironmentError, EXIT, UsageError } from './exit.ts';
+
+declare const WHYDROP_VERSION: string | undefined;
+
+const many = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+const milliseconds = (text: string): number => {
+  try {
+    return duration(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+};
+const count = (text: string): number => {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('not a number');
+  return Number(text);
+};
+const counts = (text: string, before: readonly number[]): readonly number[] => [...before, count(text)];
+
+/** What to look at; the same for every command that watches. */
+function watching(command: Command): Command {
+  return command
+    .option('--netns <name|path|pid>', 'watch this network namespace (may be repeated)', many, [])
+    .option('--all-netns', 'watch every network namespace')
+    .option('--pid <pid>', 'only packets and calls of this process', counts, [])
+    .option('--protocol <name>', 'only this protocol: tcp, udp, icmp, icmp6, arp, … or its number', many, [])
+    .option('--port <port>', 'only packets from or to this port', counts, [])
+    .option('--address <ip>', 'only packets from or to this address', many, [])
+    .option('--cause <id>', 'show only incidents of this cause (netfilter.rule-drop) or area (netfilter)', many, [])
+    .addOption(new Option('--probe <tier>', 'which drop probe to use').choices(['auto', 'bpf', 'tracefs', 'counters']).default('auto'));
+}
+
+function program(): Command {
+  const whydrop = new Command('whydrop')
+    .description('Why did this packet not arrive, who did it, and what do I change?')
+    .version(typeof WHYDROP_VERSION === 'string' ? WHYDROP_VERSION : 'dev', '-V, --version')
+    .showSuggestionAfterError(true)
+    .showHelpAfterError(false)
+    .enablePositionalOptions()
+    .configureHelp({ sortSubcommands: false })
+    .addHelpText('after', `
+Examples:
+  whydrop watch                          this network namespace, live
+  whydrop watch --netns blue --for 30s   a named one, half a minute
+  whydrop why -- curl -m 5 http://10.0.0.2:8080/
+  whydrop explain "Operation not permitted"
+  whydrop doctor                         what this kernel and user allow
+
+Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the environment does not allow it, 4 our bug.`);
+
+  watching(whydrop.command('watch'))
+    .description('watch for lost packets and failed sends, and say why')
+    .option('--for <time>', 'end after this time (10s, 2m)', milliseconds)
+    .option('--json', 'one JSON object a line (see docs/json-schema)')
+    .option('--plain', 'plain lines even on a terminal; no colour, nothing redrawn')
+    .option('--fail-on-incident', 'exit 1 when an incident above info was found')
+    .option('--learn <time>', 'first learn for this long which drops are everyday here, then leave those out', milliseconds)
+    .option('--record <file>', 'also keep everything that was seen in this file')
+    .action(async (options) => (await import('./watch.ts')).watch(options));
+
+  watching(whydrop.command('why'))
+    .description('run a program (or attach to one) and explain its failed sends and lost packets')
+    .option('--attach <pid>', 'the same as --pid without a command', count)
+    .option('--json', 'one JSON object a line on stderr')
+    .option('--for <time>', 'end after this time', milliseconds)
+    .argument('[command...]', 'after --: the program and its arguments')
+    .passThroughOptions()
+    .action(async (command: string[], options) => (await import('./why.ts')).why(command, options));
+
+  whydrop
+    .command('doctor')
+    .description('what this kernel and this user allow, and how to get the rest')
+    .option('--json', 'as JSON')
+    .action(async (options) => (await import('./doctor.ts')).doctor(options));
+
+  whydrop
+    .command('explain')
+    .description('what a drop reason, kernel symbol, error message or cause means')
+    .argument('<words...>')
+    .option('--diagram', 'conntrack.insert-race: which kernels lose a packet, from a model of the race')
+    .option('--json', 'as JSON')
+    .action(async (words: string[], options) => (await import('./explain.ts')).explain(words.join(' '), options));
+
+  return whydrop;
+}
+
+/** Commander writes its own messages; ours are one line on stderr. */
+async function main(): Promise<void> {
+  const whydrop = program();
+  const overrideAll = (command: Command): void => {
+    command.exitOverride();
+    command.configureOutput({ outputError: (text, write) => write(text.replace(/\n(\(Did you mean)/, ' $1')) });
+    command.commands.forEach(overrideAll);
+  };
+  overrideAll(whydrop);
+  if (process.argv.length <= 2) {
+    const { firstRun } = await import('./first-run.ts');
+    await firstRun();
+    return;
+  }
+  try {
+    await whydrop.parseAsync();
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  if (error instanceof UsageError) {
+    process.stderr.write(`whydrop: ${printable(error.message)}\n`);
+    return EXIT.usage;
+  }
+  if (error instanceof EnvironmentError) {
+    process.stderr.write(`whydrop: ${printable(error.message)}\n${error.fix === undefined ? '' : `  fix: ${printable(error.fix)}\n`}`);
+    return EXIT.environment;
+  }
+  process.stderr.write(`whydrop: this is a bug of ours, please report it\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return EXIT.bug;
+}
+
+await main();

@@ -1,0 +1,204 @@
+import { mono, type Mono, type Netns } from '../base/brand.ts';
+import { causes } from '../causes/index.ts';
+import { createDiagnosis, type Diagnosis } from '../diagnose/index.ts';
+import { symptomsFromAnswers } from '../diagnose/from-answers.ts';
+import { victimsOf } from '../evidence/socket/victims.ts';
+import type { Sink } from '../model/capture.ts';
+import type { HostFacts } from '../model/evidence.ts';
+import type { Event } from '../model/event.ts';
+import type { Incident } from '../model/incident.ts';
+import { questionKey, type Question, type Topic } from '../model/question.ts';
+import type { HostRecord, RawRecord } from '../model/record.ts';
+import { isUnavailable } from '../model/unavailable.ts';
+import { symbolsOnce } from './symbols.ts';
+import { createTimeline, type Timeline } from '../timeline/index.ts';
+import { filtersAnything, wanted, type FlowFilter } from './flow-filter.ts';
+import type { Probes } from './probes.ts';
+
+export interface ProbeState {
+  readonly id: string;
+  readonly state: 'armed' | 'unavailable';
+  readonly why?: string;
+  readonly fix?: string;
+}
+
+/** What the session gives out while it runs. */
+export interface Listener {
+  incidents?(incidents: readonly Incident[]): void;
+  missed?(loss: { source: string; count: number; text: string }): void;
+  /** Every raw record, for a recording. */
+  record?: Sink;
+}
+
+export interface SessionOptions {
+  readonly host: HostRecord;
+  readonly facts: HostFacts;
+  readonly probes: Probes;
+  readonly netns: readonly Netns[];
+  readonly filter: FlowFilter;
+  /** Only these causes are shown; empty: all. */
+  readonly onlyCauses: readonly string[];
+  readonly listener: Listener;
+  /** Events that are of no interest are left out before anything is judged. */
+  readonly keep: (event: Event) => boolean;
+}
+
+/** A live run: probes → records → events → verdicts. Whoever starts it stops it. */
+export interface Session {
+  readonly netns: readonly Netns[];
+  readonly diagnosis: Diagnosis;
+  readonly eventsSeen: number;
+  readonly losses: readonly { source: string; count: number; text: string }[];
+  /** Reads what is known before anything is lost, so that counters have a before. */
+  baseline(): Promise<void>;
+  run(): void;
+  /** Drains what is left, gives late answers a moment, disarms. Gives the final incidents. */
+  stop(): Promise<readonly Incident[]>;
+  incidents(): readonly Incident[];
+}
+
+/** Read before watching: what a later reading is compared with. */
+const BASELINE: readonly { topic: Topic; argument?: string }[] = [
+  { topic: 'nft' }, { topic: 'iptables' }, { topic: 'ip6tables' }, { topic: 'iptables-legacy' }, { topic: 'ip6tables-legacy' }, { topic: 'ebtables' }, { topic: 'arptables' },
+  { topic: 'link' }, { topic: 'qdisc' },
+  { topic: 'proc', argument: 'net/stat/nf_conntrack' }, { topic: 'proc', argument: 'net/snmp' }, { topic: 'proc', argument: 'net/snmp6' }, { topic: 'proc', argument: 'net/netstat' },
+  { topic: 'proc', argument: 'net/softnet_stat' }, { topic: 'proc', argument: 'net/xfrm_stat' },
+];
+/** More namespaces than this are not read beforehand: it would take longer than anyone waits. */
+const BASELINE_NETNS = 8;
+/** Polled while watching: losses that no event tells of. */
+const POLLED: readonly { topic: Topic; argument: string }[] = [{ topic: 'proc', argument: 'net/netstat' }];
+const POLL_MS = 500;
+const POLL_NETNS = 16;
+const DRAIN_MS = 25;
+const COUNT_MS = 200;
+const LATE_ANSWERS_MS = 1_200;
+
+export const now = (): Mono => mono(process.hrtime.bigint());
+
+export function createSession(options: SessionOptions): Session {
+  const { probes, listener, filter } = options;
+  const timeline: Timeline = createTimeline(options.host, symbolsOnce);
+  const diagnosis = createDiagnosis({
+    host: options.facts,
+    realtimeOffset: options.host.realtimeOffset,
+    causes,
+    victims: victimsOf,
+    fromAnswers: symptomsFromAnswers,
+  });
+  const losses: { source: string; count: number; text: string }[] = [];
+  const inFlight = new Set<Promise<void>>();
+  const lastText = new Map<string, string>();
+  const timers: NodeJS.Timeout[] = [];
+  const filtered = filtersAnything(filter);
+  let eventsSeen = 0;
+  let lastCounts = 0;
+  let dirty = false;
+  let stopping = false;
+
+  const add = (event: Event): void => {
+    // exact counters know no flows: with a filter, samples are counted
+    if (!options.keep(event)) return;
+    if (filtered && (event.kind === 'drop-count' || !wanted(filter, event))) return;
+    if (event.kind === 'drop' || event.kind === 'call') eventsSeen += 1;
+    if (event.kind === 'missed') {
+      const loss = { source: event.source, count: event.count, text: event.text };
+      losses.push(loss);
+      listener.missed?.(loss);
+    }
+    diagnosis.add(event);
+  };
+
+  const take = (record: RawRecord): void => {
+    listener.record?.(record);
+    for (const event of timeline.decode(record)) add(event);
+    dirty = true;
+  };
+
+  const ask = (question: Question, onlyIfChanged = false): Promise<void> => {
+    const asked = probes.snapshots.ask(question).then((answer) => {
+      if (onlyIfChanged && typeof answer.body === 'string') {
+        const key = questionKey(question);
+        if (lastText.get(key) === answer.body) return;
+        lastText.set(key, answer.body);
+      }
+      take(answer);
+    });
+    inFlight.add(asked);
+    return asked.finally(() => inFlight.delete(asked));
+  };
+
+  const show = (incidents: readonly Incident[]): readonly Incident[] =>
+    options.onlyCauses.length === 0 ? incidents : incidents.filter((i) => options.onlyCauses.some((c) => i.cause.id === c || i.cause.id.startsWith(`${c}.`)));
+
+  const drain = (): void => {
+    // a drop comes before the call that it makes fail: calls are drained first, so that no call is ahead of its drop
+    const records: RawRecord[] = [];
+    for (const probe of probes.armed) if (probe !== probes.drops) probe.drain((record) => records.push(record));
+    probes.drops?.drain((record) => records.push(record));
+    records.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
+    for (const record of records) take(record);
+    const moved = records.length;
+    const time = now();
+    const since = Number(time / 1_000_000n) - lastCounts;
+    if (probes.drops?.readCounts !== undefined && (moved > 0 ? since >= COUNT_MS / 4 : since >= COUNT_MS)) {
+      lastCounts = Number(time / 1_000_000n);
+      const counts = probes.drops.readCounts();
+      if (counts !== undefined && !isUnavailable(counts)) take(counts);
+    }
+  };
+
+  const judge = (): void => {
+    if (!dirty && !hasOpenWork()) return;
+    dirty = false;
+    const time = now();
+    listener.record?.({ record: 'tick', time });
+    const { incidents, questions } = diagnosis.judge(time);
+    for (const question of questions) void ask(question).then(() => (stopping ? undefined : judge()));
+    const visible = show(incidents);
+    if (visible.length > 0) listener.incidents?.(visible);
+  };
+  let quietSince = 0;
+  const hasOpenWork = (): boolean => ++quietSince % 20 === 0; // a look twice a second: incidents wait to be shown again
+
+  return {
+    netns: options.netns,
+    diagnosis,
+    get eventsSeen() {
+      return eventsSeen;
+    },
+    losses,
+    baseline: async () => {
+      if (options.netns.length === 0 || options.netns.length > BASELINE_NETNS) return;
+      await Promise.all(options.netns.flatMap((netns) => BASELINE.map((b) => ask({ ...b, netns }))));
+    },
+    run: () => {
+      timers.push(
+        setInterval(() => {
+          drain();
+          judge();
+        }, DRAIN_MS),
+        setInterval(() => {
+          for (const netns of options.netns.slice(0, POLL_NETNS)) for (const polled of POLLED) void ask({ ...polled, netns }, true);
+        }, POLL_MS),
+      );
+    },
+    stop: async () => {
+      for (const timer of timers) clearInterval(timer);
+      drain();
+      stopping = true;
+      judgeToEnd: for (const end = Date.now() + LATE_ANSWERS_MS; ; ) {
+        const { questions } = diagnosis.judge(now());
+        for (const question of questions) void ask(question);
+        if (inFlight.size === 0) break judgeToEnd;
+        const left = end - Date.now();
+        if (left <= 0) break judgeToEnd;
+        await Promise.race([Promise.all(inFlight), new Promise((done) => setTimeout(done, left))]);
+      }
+      const final = show(diagnosis.incidents(now()));
+      probes.close();
+      return final;
+    },
+    incidents: () => show(diagnosis.incidents(now())),
+  };
+}

@@ -1,0 +1,46 @@
+import { isUnavailable } from '../model/unavailable.ts';
+import { EnvironmentError, EXIT } from './exit.ts';
+import { openLive, type LiveOptions } from './live.ts';
+import { cost, createOutput, type Summary } from './stream.ts';
+import { createView } from './view.ts';
+
+export interface WatchOptions extends LiveOptions {
+  readonly for?: number;
+  readonly json?: boolean;
+  readonly plain?: boolean;
+  readonly failOnIncident?: boolean;
+  readonly learn?: number;
+  readonly record?: string;
+}
+
+/** `whydrop watch`: until SIGINT, SIGTERM, `--for`, or nobody reads any more. */
+export async function watch(options: WatchOptions): Promise<void> {
+  let end!: () => void;
+  const ended = new Promise<void>((done) => (end = done));
+  const output = createOutput(end);
+  process.once('SIGINT', end);
+  process.once('SIGTERM', end);
+  process.once('SIGHUP', end);
+
+  const view = createView(options, output, end);
+  const live = await openLive(options, view.listener);
+  if (isUnavailable(live)) throw new EnvironmentError(`${live.what}: ${live.why}`, live.fix);
+  const { session, states } = live;
+  try {
+    await session.baseline();
+    session.run();
+    await view.armed({ type: 'armed', kernel: live.host.kernel, netns: live.watched, probes: states }, live);
+    const timer = options.for === undefined ? undefined : setTimeout(end, options.for);
+    await ended;
+    clearTimeout(timer);
+  } finally {
+    const incidents = await session.stop();
+    live.close();
+    const summary: Summary = { type: 'summary', incidents, loss: session.losses, cost: cost(session.eventsSeen) };
+    await view.summary(summary);
+    await output.flush();
+    if (options.failOnIncident === true && incidents.some((i) => i.severity !== 'info')) process.exitCode = EXIT.incident;
+  }
+  // children and sockets are closed; nothing may keep a finished run alive
+  process.exit();
+}
