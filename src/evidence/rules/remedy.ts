@@ -7,6 +7,7 @@ import type { DropSymptom } from '../../model/symptom.ts';
 import { inNetns } from '../netns.ts';
 import { answerOf, flowSpec, reverseFrameSpec } from './flow-spec.ts';
 import { field, packetView, type PacketView } from './packet.ts';
+import { protocolName } from './protocol-name.ts';
 import type { DroppingRule, Trial } from './trial.ts';
 import { place, walk, type Candidate } from './walk.ts';
 
@@ -35,7 +36,7 @@ export function remediesFor(evidence: Evidence, symptom: DropSymptom, trial: Tri
     if (!remedies.some((r) => r.command === next.command)) remedies.push(next);
   };
   const allow = (): readonly Step[] | undefined => acceptPlan(trial, culprit);
-  const own = culprit.rule === undefined ? undefined : ownStep(culprit);
+  const own = culprit.rule === undefined ? undefined : ownStep(trial, culprit);
   const behind = own === undefined || culprit.rule === undefined ? undefined : nextDrop(trial, trial.view, new Set([culprit.rule]), new Set());
   if (own !== undefined && behind === undefined) {
     add([own], 'low');
@@ -75,13 +76,56 @@ function singlesOut(m: Match): boolean {
 export const isRated = (rule: Rule): boolean => rule.matches.some((m) => m.kind === 'stateful');
 
 /** Takes this one thing away that made the rule match: the set's element, or the rule. Undefined for broad rules. */
-function ownStep(c: Candidate): Step | undefined {
+function ownStep(trial: Trial, c: Candidate): Step | undefined {
   const { rule, table, hit } = c;
   if (rule === undefined) return undefined;
   if (hit !== undefined && hit.set !== '' && !isRated(rule)) return elementStep(table, hit);
-  const missing = rule.action.do === 'map' ? undefined : rule.matches.find((m) => m.kind === 'ipset' && m.negate);
-  if (missing !== undefined) return undefined;
-  return isSpecific(rule) ? deleteRule(table, rule) : undefined;
+  return allowStep(trial, c) ?? (isSpecific(rule) ? deleteRule(table, rule) : undefined);
+}
+
+/** A rule that drops what a named set does not hold: the packet's own values become an element of it. */
+function allowStep(trial: Trial, c: Candidate): Step | undefined {
+  const { rule, table } = c;
+  if (rule === undefined || isRated(rule)) return undefined;
+  for (const m of rule.matches) {
+    if (m.kind === 'lookup' && m.negate && typeof m.set === 'string') {
+      const parts = m.keys.map((k) => (k.mask === undefined ? fieldText(trial.view, k.key) : undefined));
+      if (parts.includes(undefined)) continue;
+      const element = parts.join(' . ');
+      const target = `${table.family} ${shellQuote(table.name)} ${shellQuote(m.set)}`;
+      return { text: `add ${element} to set ${m.set}`, command: `nft add element ${target} '{ ${element} }'`, undo: `nft delete element ${target} '{ ${element} }'` };
+    }
+    if (m.kind === 'ipset' && m.negate) {
+      const kinds = (trial.listing.ruleset.ipsets.get(m.set)?.type ?? '').split(':')[1]?.split(',') ?? [];
+      const parts = kinds.map((kind, i) => {
+        const source = (m.directions[i] ?? m.directions.at(-1)) === 'src';
+        const { ip } = trial.view.drop.packet;
+        if (kind === 'ip' || kind === 'net') return source ? ip?.source : ip?.destination;
+        const port = kind === 'port' ? fieldText(trial.view, source ? 'th.sport' : 'th.dport') : undefined;
+        return port === undefined || ip === undefined ? undefined : `${protocolName(ip.protocol)}:${port}`;
+      });
+      if (kinds.length === 0 || parts.includes(undefined)) continue;
+      const words = `${shellQuote(m.set)} ${shellQuote(parts.join(','))}`;
+      return { text: `add ${parts.join(',')} to ipset ${m.set}`, command: `ipset add ${words}`, undo: `ipset del ${words}` };
+    }
+  }
+  return undefined;
+}
+
+function fieldText(view: PacketView, key: Key): string | undefined {
+  const { ip, ethernet, arp } = view.drop.packet;
+  switch (key) {
+    case 'ip.saddr': case 'ip6.saddr': return ip?.source;
+    case 'ip.daddr': case 'ip6.daddr': return ip?.destination;
+    case 'ether.saddr': return ethernet?.source;
+    case 'ether.daddr': return ethernet?.destination;
+    case 'arp.saddr': return arp?.sender;
+    case 'arp.daddr': return arp?.target;
+    default: {
+      const value = field(view, key);
+      return typeof value === 'number' ? String(value) : typeof value === 'string' && value !== '' ? `"${value}"` : undefined;
+    }
+  }
 }
 
 function elementStep(table: Table, hit: NonNullable<Candidate['hit']>): Step {
