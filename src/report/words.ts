@@ -40,6 +40,7 @@ export function short(n: number): string {
 
 /** Milliseconds → `0.4 s`, `12 s`, `3 min`, `2 h`, `5 d`. */
 export function span(ms: number): string {
+  if (!Number.isFinite(ms)) return 'an unknown time';
   const seconds = Math.max(0, ms) / 1000;
   if (seconds < 9.95) return `${Number(seconds.toFixed(1))} s`;
   if (seconds < 99.5) return `${Math.round(seconds)} s`;

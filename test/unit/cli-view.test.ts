@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
+import stringWidth from 'string-width';
+import { printable } from '../../src/base/text.ts';
 import { renderDoctor, renderExplain, renderIncident, renderSummary, renderUpdate, terminalOptions } from '../../src/views/cli/index.ts';
 import { diagramLines } from '../../src/views/cli/diagram.ts';
 import { ascii, columns, fit, pad, wrap } from '../../src/views/cli/text.ts';
@@ -69,6 +71,13 @@ test('wide, combining and joined characters keep their columns', () => {
   assert.equal(fit('日本語テキスト', 6), '日本…');
   assert.equal(columns(pad('👩‍💻 áé̂', 10)), 10);
   for (const line of renderIncident(wide, { ...PLAIN, width: 60 }).split('\n')) assert.ok(columns(line) <= 60 || line.startsWith('    '), line);
+});
+
+test('what is counted without the library has the width that the library gives it', () => {
+  for (let code = 0x20; code < 0x2800; code++) {
+    const c = String.fromCodePoint(code);
+    if (printable(c) === c) assert.equal(columns(c), stringWidth(c), `U+${code.toString(16)}`);
+  }
 });
 
 test('wrapping keeps every word and never cuts one', () => {

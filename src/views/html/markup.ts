@@ -1,0 +1,26 @@
+import { html } from '../../base/text.ts';
+
+/** HTML or SVG that is safe to put into a page. Only {@link m} makes it, so nothing gets in unescaped. */
+export interface Markup {
+  readonly markup: string;
+}
+
+type Value = Markup | string | number | undefined | readonly Markup[];
+
+/** m`<p class="${a}">${text}</p>`: every value is escaped unless it is markup already; `undefined` is nothing. Attribute values must be quoted. */
+export function m(strings: TemplateStringsArray, ...values: readonly Value[]): Markup {
+  let out = strings[0] ?? '';
+  values.forEach((value, i) => {
+    out += place(value) + (strings[i + 1] ?? '');
+  });
+  return { markup: out };
+}
+
+function place(value: Value): string {
+  if (value === undefined) return '';
+  if (typeof value === 'string') return html(value);
+  if (typeof value === 'number') return String(value);
+  return 'markup' in value ? value.markup : value.map((v) => v.markup).join('');
+}
+
+export const NOTHING: Markup = { markup: '' };
