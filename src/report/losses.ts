@@ -53,7 +53,8 @@ export function victimShort(incident: Incident): string {
   const worst = worstOf(incident);
   if (worst === undefined) return clip(incident.where.netns.name ?? `net:[${incident.where.netns.inode}]`, NAME);
   const more = incident.victims.length > 1 ? ` +${incident.victims.length - 1}` : '';
-  const who = worst.process === undefined ? worst.flow?.source : `${clip(worst.process.comm, NAME)}[${worst.process.pid}]`;
+  const { process: owner } = worst;
+  const who = owner === undefined ? worst.flow?.source : `${clip(owner.comm, NAME)}[${owner.pid}]`;
   const to = worst.flow?.destination;
   return `${[who, to].filter((x) => x !== undefined).map((x) => clip(x, ENDPOINT)).join(' → ')}${more}`;
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import stringWidth from 'string-width';
 import { printable } from '../../src/base/text.ts';
-import { renderDoctor, renderExplain, renderIncident, renderSummary, renderUpdate, terminalOptions } from '../../src/views/cli/index.ts';
+import { renderArmed, renderDoctor, renderExplain, renderIncident, renderLoss, renderSummary, renderUpdate, terminalOptions } from '../../src/views/cli/index.ts';
 import { diagramLines } from '../../src/views/cli/diagram.ts';
 import { ascii, columns, fit, pad, wrap } from '../../src/views/cli/text.ts';
 import { hostile, INCIDENTS, insertRace, LOSSES, noListener, NOW, PROBES, raceDiagram, ruleDrop, STATE, wide } from '../fixtures-incidents.ts';
@@ -43,6 +43,8 @@ test('nothing from outside reaches the terminal as a control', () => {
     renderSummary({ incidents: INCIDENTS, loss: [{ source: hostile.culprit.text, count: 1, text: hostile.explanation }], cost: STATE.cost, probes: [{ id: hostile.culprit.text, state: 'unavailable', why: hostile.explanation, fix: hostile.explanation }] }, PLAIN),
     renderIncident(hostile, { ...PLAIN, diagram: { title: hostile.explanation, actors: [{ id: 'a', label: hostile.explanation }, { id: 'b', label: hostile.explanation }], messages: [{ from: 'a', to: 'b', text: hostile.explanation, time: hostile.explanation, kind: 'lost' }] } }),
     renderDoctor({ kernel: hostile.explanation, probes: [{ id: hostile.explanation, state: 'unavailable', why: hostile.explanation }] }, PLAIN),
+    renderArmed({ kernel: hostile.explanation, netns: [{ inode: 1, name: hostile.explanation }], probes: [{ id: hostile.explanation, state: 'unavailable' }] }, PLAIN),
+    renderLoss({ source: hostile.explanation, count: 1, text: hostile.explanation }, PLAIN),
     renderExplain({ about: 'words', title: hostile.explanation, text: hostile.explanation, causes: [] }, PLAIN),
   ].join('');
   // eslint-disable-next-line no-control-regex
@@ -90,6 +92,12 @@ test('the summary ranks, separates what is normal, and says what was not seen', 
   const text = renderSummary({ incidents: [ruleDrop, noListener], loss: LOSSES, cost: STATE.cost, ran: 10_200, probes: PROBES }, PLAIN);
   for (const part of ['1 incident in 10 s', 'Seen and normal (1)', 'What whydrop itself missed', 'bpf-ring', 'Not watched', 'exec-bpf', 'to get it: run whydrop as root', '0.41 s of CPU']) assert.ok(text.includes(part), part);
   assert.match(renderSummary({ incidents: [noListener], loss: [], cost: STATE.cost }, PLAIN), /^Nothing was lost that matters\./);
+});
+
+test('the first line of a watch says what is watched and what is not', () => {
+  assert.equal(renderArmed({ kernel: '6.1.0', netns: STATE.netns, probes: PROBES }, { ...PLAIN, width: 200 }), 'Watching net:[4026531840], blue on kernel 6.1.0. Ctrl-C ends it with a summary. Not armed: exec-bpf (whydrop doctor says why).\n');
+  assert.match(renderArmed({ kernel: '6.1.0', netns: [], probes: [] }, PLAIN), /^Watching every network namespace on kernel 6\.1\.0\./);
+  assert.match(renderArmed({ kernel: 'k', netns: Array.from({ length: 6 }, (_, i) => ({ inode: i })), probes: [] }, PLAIN), /and 2 others/);
 });
 
 test('doctor says what is missing, what is lost without it and how to get it', () => {
