@@ -39,7 +39,7 @@ const MAY_TOUCH_NODE: Readonly<Record<string, readonly RegExp[]>> = {
 const KOFFI = /^sources\/sys\//;
 
 /** What past the source would make a replay differ from the live run. */
-const IMPURE = /\b(Date\.now\(|new Date\(\)|Math\.random\(|process\.(env|hrtime|pid)|performance\.now\()/;
+const IMPURE = /\b(Date\.now\(|new Date\(\)|Math\.random\(|process\.(env|hrtime)|performance\.now\()/;
 const PURE = new Set(['base', 'model', 'formats', 'bpf', 'timeline', 'evidence', 'causes', 'diagnose', 'report']);
 
 /** Debt: exceptions with an owner and a reason. Empty is the goal. */
