@@ -46,6 +46,8 @@ export interface WatchState {
   readonly rates: readonly RateSeries[];
   readonly losses: readonly LossLine[];
   readonly cost: CostLine;
+  /** Share of one CPU used lately, 0 to 1 and above; without it the mean since `started` is shown. The live screen fills it in. */
+  readonly cpuShare?: number;
   /** What `--port`, `--address`… let through, as text; undefined: everything. */
   readonly filter?: string;
   /** Sequence diagrams by incident id, where there are some. */

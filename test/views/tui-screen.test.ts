@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { columns } from '../../src/views/cli/text.ts';
 import { copySequence } from '../../src/views/tui/clipboard.ts';
 import { screen } from '../../src/views/tui/screen.ts';
@@ -124,4 +125,26 @@ test('sparklines: a burst of one second is never averaged away', () => {
   assert.equal(sparkline([], 5, true), '     ');
   assert.equal(sparkline([0, 1, 4, 100], 4, false), ' _.#');
   assert.deepEqual(total([{ perSecond: [1, 2, 3] }, { perSecond: [10] }]), [1, 2, 13]);
+});
+
+test('no keys in any order, with states that change in between, bring the screen out of shape', () => {
+  const key = fc.oneof(
+    fc.constantFrom<Key>({ name: 'up' }, { name: 'down' }, { name: 'page-up' }, { name: 'page-down' }, { name: 'home' }, { name: 'end' }, { name: 'enter' }, { name: 'escape' }, { name: 'left' }, { name: 'backspace' }, { name: 'interrupt' }),
+    fc.constantFrom('q', 'j', 'k', 'g', 'G', '?', '/', 'p', 's', 'e', 'n', 'N', 'y', 'u', '1', '9', ' ', 'é', '\u001b', '日').map((text): Key => ({ name: 'text', text })),
+  );
+  const step = fc.record({ key, incidents: fc.subarray([...INCIDENTS]), columns: fc.integer({ min: 1, max: 200 }), rows: fc.integer({ min: 1, max: 60 }) });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
+      let ui = START;
+      for (const { key: pressed, incidents, columns: width, rows } of steps) {
+        const state = { ...STATE, incidents };
+        const size = { columns: width, rows };
+        ui = press(ui, pressed, state, screen(state, ui, size, LOOK).extent).ui;
+        const { lines } = screen(state, ui, size, LOOK);
+        assert.ok(lines.length <= rows && lines.every((l) => columns(l) <= width));
+        if (width >= 40 && rows >= 10) assert.equal(lines.length, rows);
+      }
+    }),
+    { numRuns: 300 },
+  );
 });

@@ -29,7 +29,7 @@ export function renderSummary(summary: SummaryInput, options: TextOptions): stri
 
   if (matter.length === 0) lines.push(style('bold', `Nothing was lost that matters${took}.`));
   else lines.push(style('bold', `${counted(matter.length, 'incident')}${took}, most harm first`));
-  lines.push(...listLines(matter, painter));
+  if (matter.length > 1) lines.push(...listLines(matter, painter));
   matter.slice(0, SHORT).forEach((incident, i) => {
     lines.push('', style('gray', rule(width, matter.length > 1 ? `${i + 1} of ${matter.length}` : '')));
     lines.push(...incidentLines(reportOf(incident, options.now ?? Date.parse(incident.last), summary.diagrams?.get(incident.id)), painter, i >= WHOLE));

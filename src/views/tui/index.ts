@@ -42,12 +42,13 @@ export async function createTui({ stdout, stdin, options }: TuiInput): Promise<T
   let timer: NodeJS.Timeout | undefined;
   let redraw: () => void = () => {};
   let closed = false;
+  const lately = recentShare();
   const size = (): { columns: number; rows: number } => ({ columns: stdout.columns || 80, rows: stdout.rows || 24 });
 
   const tui: Tui = {
     onQuit: undefined,
     update: (next) => {
-      state = next;
+      state = { cpuShare: lately(next), ...next };
       if (timer !== undefined || closed) return;
       timer = setTimeout(() => {
         timer = undefined;
@@ -114,6 +115,17 @@ export async function createTui({ stdout, stdin, options }: TuiInput): Promise<T
   stdout.on('resize', onResize);
   const app = render(h(App), { stdout, stdin, alternateScreen: true, interactive: true, exitOnCtrlC: false, patchConsole: false, incrementalRendering: true, isScreenReaderEnabled: false, maxFps: 20 });
   return tui;
+}
+
+/** Share of one CPU in the last ten seconds: starting costs more than watching, and should not hide what watching costs. */
+function recentShare(): (state: WatchState) => number {
+  const seen: { now: number; cpu: number }[] = [];
+  return ({ now, started, cost }) => {
+    seen.push({ now, cpu: cost.cpuSeconds });
+    while (seen.length > 2 && now - seen[1]!.now > 10_000) seen.shift();
+    const [first] = seen;
+    return first === undefined || now - first.now < 900 ? cost.cpuSeconds / Math.max(0.001, (now - started) / 1000) : (cost.cpuSeconds - first.cpu) / ((now - first.now) / 1000);
+  };
 }
 
 /** One event of Ink may hold several typed characters; each is a key. */
