@@ -1,0 +1,64 @@
+import type { Mono, Netns } from '../../base/brand.ts';
+import { clip } from '../../base/text.ts';
+import type { ExecEvent } from '../../model/event.ts';
+import type { Evidence } from '../../model/evidence.ts';
+import type { ProcessIdentity } from '../../model/incident.ts';
+import { isUnavailable } from '../../model/unavailable.ts';
+import { identityOf, processFacts } from '../process/facts.ts';
+
+/** Who asked the kernel to delete entries. */
+export interface Author {
+  /** Netlink port id: the pid of the asker as a rule, another number for its second socket and in other pid namespaces. */
+  readonly port: number;
+  readonly process?: ProcessIdentity;
+  readonly parent?: ProcessIdentity;
+  /** `conntrack -F (pid 421), started by failover.sh (pid 400)` */
+  readonly text: string;
+}
+
+/** Some time before an event in which its author's execve is looked for: 24 hours, as daemons live long. */
+const LIFETIME_NS = 24n * 3_600_000_000_000n;
+
+/** Who stands behind the port id of an event. A process that lived 5 ms is known by its execve, if that was seen. */
+export function authorOf(evidence: Evidence, port: number, at: Mono): Author {
+  const exec = evidence.execs().findLast((e) => e.task.pid === port && e.time <= at + 5_000_000n && at - e.time < LIFETIME_NS);
+  if (exec !== undefined) return ofExec(evidence, exec, port);
+  const found = port < 2 ** 22 ? identityOf(evidence, port) : undefined;
+  // a kernel thread never deletes entries over netlink: then the number is no pid of ours
+  if (found === undefined || isUnavailable(found) || (found.cmdline === undefined && found.comm !== 'conntrack')) return { port, text: `a process that has ended (netlink port id ${port}${port < 2 ** 22 ? ', usually its pid' : ''})` };
+  const facts = processFacts(evidence, port);
+  const parent = isUnavailable(facts) || facts.ppid <= 1 ? undefined : identityOf(evidence, facts.ppid);
+  return withText(port, found, parent === undefined || isUnavailable(parent) ? undefined : parent);
+}
+
+function ofExec(evidence: Evidence, exec: ExecEvent, port: number): Author {
+  const cmdline = exec.argv.length > 0 ? exec.argv.join(' ') : exec.filename;
+  const comm = exec.filename.split('/').at(-1)?.slice(0, 15) ?? exec.task.comm;
+  const parent = exec.parent <= 1 ? undefined : identityOf(evidence, exec.parent);
+  const known = parent === undefined || isUnavailable(parent) ? undefined : parent;
+  // a child lives in its parent's unit and container
+  const process: ProcessIdentity = { pid: exec.task.pid, comm, cmdline, ...(known?.unit === undefined ? {} : { unit: known.unit }), ...(known?.container === undefined ? {} : { container: known.container }) };
+  return withText(port, process, known);
+}
+
+function withText(port: number, process: ProcessIdentity, parent: ProcessIdentity | undefined): Author {
+  const where = [process.unit, process.container === undefined ? undefined : `container ${process.container}`].filter((w) => w !== undefined);
+  const command = clip(process.cmdline ?? process.comm, 160);
+  const by = parent === undefined ? '' : `, started by ${clip(parent.cmdline ?? parent.comm, 120)} (pid ${parent.pid})`;
+  return { port, process, ...(parent === undefined ? {} : { parent }), text: `${command} (pid ${process.pid}${where.length === 0 ? '' : `, ${where.join(', ')}`})${by}` };
+}
+
+/**
+ * Programs started in a span of time that delete conntrack entries by their words: `conntrack -F`, `-D`. They tell of
+ * a delete where its events do not: entries older than the first listener send none.
+ */
+export function deleteCommands(evidence: Evidence, netns: Netns, from: Mono, to: Mono): readonly { readonly time: Mono; readonly flush: boolean; readonly author: Author }[] {
+  return evidence.execs()
+    .filter((e) => e.time >= from && e.time <= to && (e.netns === undefined || e.netns === netns))
+    .flatMap((e) => {
+      if (!/(^|\/)conntrack$/.test(e.filename) && !/(^|\/)conntrack$/.test(e.argv[0] ?? '')) return [];
+      const flush = e.argv.some((a) => a === '-F' || a === '--flush');
+      if (!flush && !e.argv.some((a) => a === '-D' || a === '--delete')) return [];
+      return [{ time: e.time, flush, author: ofExec(evidence, e, e.task.pid) }];
+    });
+}

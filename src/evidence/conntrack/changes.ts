@@ -1,0 +1,110 @@
+import { mono, type Mono, type Netns } from '../../base/brand.ts';
+import { plural } from '../../base/text.ts';
+import { burstHas } from '../../formats/conntrack-burst.ts';
+import type { ConntrackEntry, ConntrackEvent, Tuple } from '../../model/event.ts';
+import type { Evidence } from '../../model/evidence.ts';
+import { authorOf, deleteCommands, type Author } from './author.ts';
+import { inverse, sameExchange, sameTuple } from './tuple.ts';
+
+/** Entries that went because somebody asked, close together and by one asker: a flush or a filtered delete. */
+export interface Deletion {
+  readonly first: Mono;
+  readonly last: Mono;
+  readonly count: number;
+  readonly author: Author;
+  /** The command line asks for all entries. Undefined: it is not known. */
+  readonly flush?: boolean;
+  /** Seen as events; else inferred from the command alone. */
+  readonly seen: boolean;
+}
+
+/** One entry that was destroyed, and by whom. */
+export interface Destroyed {
+  readonly time: Mono;
+  readonly entry: ConntrackEntry;
+  /** Undefined: the kernel itself (time-out, early drop, an interface that went). */
+  readonly author?: Author;
+  /** Seconds that it had left; 0 or undefined for one that timed out. */
+  readonly left?: number;
+}
+
+const GAP_NS = 500_000_000n;
+
+/** Deletes that overlap `[from, to]`, oldest first. */
+export function deletions(evidence: Evidence, netns: Netns, from: Mono, to: Mono): readonly Deletion[] {
+  const open = new Map<number, { first: Mono; last: Mono; count: number }>();
+  const found: { port: number; first: Mono; last: Mono; count: number }[] = [];
+  for (const e of evidence.conntrackEvents(netns)) {
+    if (e.change !== 'destroy' || e.requester === 0 || e.time < from || e.time > to) continue;
+    const count = e.burst?.count ?? 1;
+    const run = open.get(e.requester);
+    if (run !== undefined && e.time - run.last <= GAP_NS) {
+      run.last = e.time;
+      run.count += count;
+      continue;
+    }
+    const next = { port: e.requester, first: e.time, last: e.time, count };
+    open.set(e.requester, next);
+    found.push(next);
+  }
+  const seen = found.map((f): Deletion => {
+    const author = authorOf(evidence, f.port, f.first);
+    const words = author.process?.cmdline;
+    return { first: f.first, last: f.last, count: f.count, author, ...(words === undefined ? {} : { flush: /\s(-F|--flush)\b/.test(words) }), seen: true };
+  });
+  const told = new Set(seen.map((d) => d.author.port));
+  const inferred = deleteCommands(evidence, netns, from, to).filter((c) => !told.has(c.author.port)).map((c): Deletion => ({ first: c.time, last: c.time, count: 0, author: c.author, flush: c.flush, seen: false }));
+  return [...seen, ...inferred].sort((a, b) => Number(a.first - b.first));
+}
+
+/** The last destroy event of an exchange (whichever end began it) in `[from, to]`; bursts are searched by hash. */
+export function destroyedEntry(evidence: Evidence, netns: Netns, tuple: Tuple, from: Mono, to: Mono): Destroyed | undefined {
+  const found = evidence.conntrackEvents(netns).findLast((e) => e.change === 'destroy' && e.time >= from && e.time <= to && concerns(e, tuple));
+  if (found === undefined) return undefined;
+  const exact = sameExchange(found.entry.original, tuple);
+  const entry = exact ? found.entry : { original: tuple, reply: inverse(tuple), status: found.entry.status };
+  return {
+    time: found.time, entry,
+    ...(found.requester === 0 ? {} : { author: authorOf(evidence, found.requester, found.time) }),
+    ...(exact && found.entry.timeout !== undefined ? { left: found.entry.timeout } : {}),
+  };
+}
+
+function concerns(e: ConntrackEvent, tuple: Tuple): boolean {
+  if (sameExchange(e.entry.original, tuple) || sameExchange(e.entry.reply, tuple)) return true;
+  return e.burst !== undefined && (burstHas(e.burst.tuples, tuple) || burstHas(e.burst.tuples, inverse(tuple)));
+}
+
+/** How an entry stands in the way of another: they share the original tuple, are each other's reverse, or share the tuple that replies come by. */
+export type Rivalry = 'same-original' | 'reverse' | 'same-reply';
+
+export function rivalryOf(winner: Pick<ConntrackEntry, 'original' | 'reply'>, original: Tuple, reply: Tuple | undefined): Rivalry | undefined {
+  if (sameTuple(winner.original, original)) return 'same-original';
+  if (sameTuple(winner.reply, original) || (reply !== undefined && sameTuple(winner.original, reply))) return 'reverse';
+  return reply !== undefined && sameTuple(winner.reply, reply) ? 'same-reply' : undefined;
+}
+
+/** The entry that was inserted around `at` and has one of the two tuples; the newest one. */
+export function winnerAmong(evidence: Evidence, netns: Netns, original: Tuple, reply: Tuple | undefined, at: Mono, within = 1_000_000_000n): { readonly event: ConntrackEvent; readonly rivalry: Rivalry } | undefined {
+  const events = evidence.conntrackEvents(netns);
+  let best: { event: ConntrackEvent; rivalry: Rivalry; away: bigint } | undefined;
+  for (const event of events) {
+    if (event.change !== 'new' || event.burst !== undefined) continue;
+    const away = event.time > at ? event.time - at : at - event.time;
+    if (away > within || (best !== undefined && best.away < away)) continue;
+    const rivalry = rivalryOf(event.entry, original, reply);
+    if (rivalry !== undefined) best = { event, rivalry, away };
+  }
+  return best === undefined ? undefined : { event: best.event, rivalry: best.rivalry };
+}
+
+/** Destroy events are told up to this late: the probe is emptied 40 times a second. */
+export const LATE_NS = 250_000_000n;
+
+/** The span in which a delete can have made a flow new again, for a packet lost at `at`. */
+export const around = (at: Mono, before = 1_500_000_000n): { readonly from: Mono; readonly to: Mono } => ({ from: mono(at > before ? at - before : 0n), to: mono(at + LATE_NS) });
+
+/** `conntrack -F (pid 421) deleted 12 entries` */
+export function deletionText(d: Deletion): string {
+  return d.seen ? `${d.author.text} deleted ${plural(d.count, 'conntrack entry', 'conntrack entries')}` : `${d.author.text} ran (which entries it deleted was not seen: entries older than the first listener send no events)`;
+}

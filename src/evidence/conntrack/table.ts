@@ -1,0 +1,84 @@
+import type { Netns } from '../../base/brand.ts';
+import { decodeConntrackTable, type ConntrackTable } from '../../formats/conntrack-message.ts';
+import { IPS } from '../../model/conntrack.ts';
+import type { ConntrackEntry, Tuple } from '../../model/event.ts';
+import type { Evidence } from '../../model/evidence.ts';
+import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
+import { ask, fact } from '../fact.ts';
+import { sysctlNumber } from '../socket/sysctl.ts';
+import { sameExchange } from './tuple.ts';
+
+/** The connection table as it is now. Large tables are read in part; then `status` says so. */
+export function conntrackTable(evidence: Evidence, netns: Netns): Maybe<ConntrackTable> {
+  return fact(evidence, ask('conntrack-table', netns), (body): Maybe<ConntrackTable> => (typeof body === 'string' ? { unavailable: 'malformed', what: 'listing conntrack entries', why: 'text instead of netlink messages' } : decodeConntrackTable(body)));
+}
+
+/** Entries of which the tuple is either half. */
+export function entriesOf(table: ConntrackTable, tuple: Tuple): readonly ConntrackEntry[] {
+  return table.entries.filter((e) => sameExchange(e.original, tuple) || sameExchange(e.reply, tuple));
+}
+
+export interface Holder {
+  readonly address: string;
+  readonly count: number;
+}
+
+export interface Occupancy {
+  readonly count: number;
+  readonly limit: number;
+  /** Addresses that began most connections, and those that most go to; from the listing. */
+  readonly sources: readonly Holder[];
+  readonly destinations: readonly Holder[];
+  /** Entries in the listing, which is a part of the table when that is long. */
+  readonly listed: number;
+  /** Of those listed: how many never saw an answer. */
+  readonly unreplied: number;
+}
+
+/** How full the table of a namespace is and who fills it. The limit is one number for the host, compared with each namespace's own count. */
+export function occupancy(evidence: Evidence, netns: Netns): Maybe<Occupancy> {
+  const table = conntrackTable(evidence, netns);
+  const limit = sysctlNow(evidence, netns, 'net/netfilter/nf_conntrack_max');
+  const count = sysctlNow(evidence, netns, 'net/netfilter/nf_conntrack_count');
+  if (isUnavailable(limit)) return limit;
+  if (isUnavailable(count)) return count;
+  const entries = isUnavailable(table) ? [] : table.entries;
+  return {
+    count, limit, listed: entries.length,
+    sources: holders(entries.map((e) => e.original.source)),
+    destinations: holders(entries.map((e) => e.original.destination)),
+    unreplied: entries.filter((e) => (e.status & IPS.SEEN_REPLY) === 0).length,
+  };
+}
+
+/** Read after the symptom: these move. */
+function sysctlNow(evidence: Evidence, netns: Netns, path: string): Maybe<number> {
+  const answer = evidence.answer(ask('sysctl', netns, path));
+  if (isUnavailable(answer)) return answer;
+  const text = typeof answer.body === 'string' ? answer.body : new TextDecoder().decode(answer.body);
+  const value = Number(text.replace(/^.*=/, '').trim() || NaN);
+  return Number.isFinite(value) ? value : { unavailable: 'malformed', what: `reading sysctl ${path}`, why: `${JSON.stringify(text.slice(0, 40))} is not a number` };
+}
+
+export function sysctlOf(evidence: Evidence, netns: Netns, name: string): number | undefined {
+  return sysctlNumber(evidence, netns, `net/netfilter/${name}`);
+}
+
+function holders(addresses: readonly string[]): readonly Holder[] {
+  const counts = new Map<string, number>();
+  for (const address of addresses) counts.set(address, (counts.get(address) ?? 0) + 1);
+  return [...counts].map(([address, count]) => ({ address, count })).sort((a, b) => b.count - a.count || (a.address < b.address ? -1 : 1)).slice(0, 5);
+}
+
+/** Source ports at an address that are taken for one peer: what port translation has to choose from is what is left. */
+export function takenPorts(entries: readonly ConntrackEntry[], protocol: number, address: string, peer: { readonly address: string; readonly port?: number } | undefined): ReadonlySet<number> {
+  const taken = new Set<number>();
+  const icmp = protocol === 1 || protocol === 58;
+  for (const { reply } of entries) {
+    if (reply.protocol !== protocol || reply.destination !== address) continue;
+    if (peer !== undefined && (reply.source !== peer.address || (!icmp && peer.port !== undefined && reply.sourcePort !== peer.port))) continue;
+    const port = icmp ? reply.sourcePort : reply.destinationPort;
+    if (port !== undefined) taken.add(port);
+  }
+  return taken;
+}
