@@ -1,7 +1,7 @@
 import { mono, type Mono, type Netns } from '../base/brand.ts';
 import { causes } from '../causes/index.ts';
 import { createDiagnosis, type Diagnosis } from '../diagnose/index.ts';
-import { symptomsFromAnswers } from '../diagnose/from-answers.ts';
+import { createAnswerSymptoms } from '../diagnose/from-answers.ts';
 import { victimsOf } from '../evidence/socket/victims.ts';
 import type { Sink } from '../model/capture.ts';
 import type { HostFacts } from '../model/evidence.ts';
@@ -69,6 +69,8 @@ const BASELINE_NETNS = 8;
 /** Polled while watching: losses that no event tells of. */
 const POLLED: readonly { topic: Topic; argument: string }[] = [{ topic: 'proc', argument: 'net/netstat' }];
 const POLL_MS = 500;
+/** Logs are read again this often, the list of processes every tenth time. */
+const LOG_MS = 1_000;
 const POLL_NETNS = 16;
 const DRAIN_MS = 25;
 const COUNT_MS = 200;
@@ -84,7 +86,7 @@ export function createSession(options: SessionOptions): Session {
     realtimeOffset: options.host.realtimeOffset,
     causes,
     victims: victimsOf,
-    fromAnswers: symptomsFromAnswers,
+    fromAnswers: createAnswerSymptoms(options.netns.slice(0, POLL_NETNS), now()),
   });
   const losses: { source: string; count: number; text: string }[] = [];
   const inFlight = new Set<Promise<void>>();
@@ -115,7 +117,10 @@ export function createSession(options: SessionOptions): Session {
     dirty = true;
   };
 
+  const logs = new Map<string, Question>();
+  let logRounds = 0;
   const ask = (question: Question, onlyIfChanged = false): Promise<void> => {
+    if (question.topic === 'log-tail') logs.set(questionKey(question), question);
     const asked = probes.snapshots.ask(question).then((answer) => {
       if (onlyIfChanged && typeof answer.body === 'string') {
         const key = questionKey(question);
@@ -181,6 +186,10 @@ export function createSession(options: SessionOptions): Session {
         setInterval(() => {
           for (const netns of options.netns.slice(0, POLL_NETNS)) for (const polled of POLLED) void ask({ ...polled, netns }, true);
         }, POLL_MS),
+        setInterval(() => {
+          if (logRounds++ % 10 === 9) for (const netns of options.netns.slice(0, POLL_NETNS)) void ask({ topic: 'processes', netns }, true);
+          for (const question of logs.values()) void ask(question, true);
+        }, LOG_MS),
       );
     },
     stop: async () => {
