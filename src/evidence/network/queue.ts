@@ -41,7 +41,7 @@ export function losingQueue(evidence: Evidence, netns: Netns, device: string): M
   const depth = (q: Qdisc): number => {
     let n = 0;
     for (let at: Qdisc | undefined = q; at !== undefined && !at.root && n < 8; n++) {
-      const major = at.parent?.split(':')[0];
+      const major: string | undefined = at.parent?.split(':')[0];
       at = mine.find((p) => p.handle.split(':')[0] === major);
     }
     return n;
