@@ -1,0 +1,28 @@
+import { symbolOf } from '../../evidence/network/words.ts';
+import type { Cause } from '../../model/cause.ts';
+import { NOT_APPLICABLE } from '../../model/finding.ts';
+import { noise } from './noise.ts';
+
+const PLACES = /^(unix_|netlink_|nlmsg_|do_one_broadcast|kobject_uevent|queue_oob|packet_rcv|tpacket_rcv|packet_|audit_|skb_free_datagram|__skb_free_datagram|sock_diag_|rtnl_)/;
+
+export const cause: Cause = {
+  id: 'normal.local-socket',
+  title: 'messages of local sockets that were thrown away',
+  needs: [],
+  knowledge: {
+    what: 'Unix and netlink sockets carry their messages in the same buffers as packets. What is not taken (a broadcast without a listener, a message to a socket that closed, a capture that filters) is accounted as a drop, though no packet of any network was lost.',
+    signs: ['Drops at functions whose names begin with unix_, netlink_ or packet_, with protocol 0'],
+    fixes: ['Nothing need be done'],
+    functions: ['netlink_broadcast_filtered', 'unix_release_sock', 'packet_rcv'],
+    reasons: ['NOT_SPECIFIED', 'PACKET_SOCK_ERROR', 'UNIX_DISCONNECT', 'UNIX_SKIP_OOB'],
+    errnos: [],
+    versions: ['PACKET_SOCK_ERROR exists since 6.10'],
+    sources: ['net/netlink/af_netlink.c', 'net/unix/af_unix.c', 'net/packet/af_packet.c'],
+  },
+  judge: (symptom, evidence) => {
+    if (symptom.kind !== 'drop') return NOT_APPLICABLE;
+    const { drop } = symptom;
+    if (!PLACES.test(symbolOf(drop)) && !/^(UNIX_|PACKET_SOCK)/.test(drop.reason.name)) return NOT_APPLICABLE;
+    return noise(evidence, drop, `local|${symbolOf(drop)}`, 'A message of a local socket was thrown away', 'It was no packet of a network, or a copy for a capture that did not want it.', 0.85);
+  },
+};
