@@ -53,6 +53,28 @@ import { cause as tcpMinttl } from './tcp/minttl.ts';
 import { cause as tunnelKeyMismatch } from './tunnel/key-mismatch.ts';
 import { cause as udpBadChecksum } from './udp/bad-checksum.ts';
 import { cause as xdpDrop } from './xdp/drop.ts';
+import { cause as bridgeFdbWrong } from './bridge/fdb-wrong.ts';
+import { cause as bridgeFloodOff } from './bridge/flood-off.ts';
+import { cause as bridgePortIsolated } from './bridge/port-isolated.ts';
+import { cause as bridgePortLocked } from './bridge/port-locked.ts';
+import { cause as bridgeStpBlocked } from './bridge/stp-blocked.ts';
+import { cause as bridgeVlanFilter } from './bridge/vlan-filter.ts';
+import { cause as cpuBacklogFull } from './cpu/backlog-full.ts';
+import { cause as normalIcmpUnclaimed } from './normal/icmp-unclaimed.ts';
+import { cause as normalLinkFlap } from './normal/link-flap.ts';
+import { cause as normalLocalSocket } from './normal/local-socket.ts';
+import { cause as normalMulticastUnwanted } from './normal/multicast-unwanted.ts';
+import { cause as normalSocketClosed } from './normal/socket-closed.ts';
+import { cause as normalTcpTeardown } from './normal/tcp-teardown.ts';
+import { cause as qdiscOverlimit } from './qdisc/overlimit.ts';
+import { cause as qdiscTailDrop } from './qdisc/tail-drop.ts';
+import { cause as tcFilterDrop } from './tc/filter-drop.ts';
+import { cause as tcPolicerDrop } from './tc/policer-drop.ts';
+import { cause as tunRingFull } from './tun/ring-full.ts';
+import { cause as tunnelVxlanInvalidHeader } from './tunnel/vxlan-invalid-header.ts';
+import { cause as tunnelVxlanUnknownVni } from './tunnel/vxlan-unknown-vni.ts';
+import { cause as xfrmNoState } from './xfrm/no-state.ts';
+import { cause as xfrmPolicyBlock } from './xfrm/policy-block.ts';
 
 /** Every cause, one line each. Where two are equally sure, the earlier one is taken. */
 export const causes: readonly Cause[] = [
@@ -109,5 +131,27 @@ export const causes: readonly Cause[] = [
   tunnelKeyMismatch,
   udpBadChecksum,
   xdpDrop,
+  bridgeFdbWrong,
+  bridgeFloodOff,
+  bridgePortIsolated,
+  bridgePortLocked,
+  bridgeStpBlocked,
+  bridgeVlanFilter,
+  cpuBacklogFull,
+  normalIcmpUnclaimed,
+  normalLinkFlap,
+  normalLocalSocket,
+  normalMulticastUnwanted,
+  normalSocketClosed,
+  normalTcpTeardown,
+  qdiscOverlimit,
+  qdiscTailDrop,
+  tcFilterDrop,
+  tcPolicerDrop,
+  tunRingFull,
+  tunnelVxlanInvalidHeader,
+  tunnelVxlanUnknownVni,
+  xfrmNoState,
+  xfrmPolicyBlock,
   unknown,
 ];
