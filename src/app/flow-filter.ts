@@ -1,5 +1,17 @@
+import { nearest } from '../base/nearest.ts';
+import { causes } from '../causes/index.ts';
 import type { Event } from '../model/event.ts';
 import type { Packet } from '../model/packet.ts';
+import { UsageError } from './exit.ts';
+
+/** The filter options of the command line, as they were given. */
+export interface FilterOptions {
+  readonly pid: readonly number[];
+  readonly protocol: readonly string[];
+  readonly port: readonly number[];
+  readonly address: readonly string[];
+  readonly cause: readonly string[];
+}
 
 /** What the user wants to see: `--pid`, `--protocol`, `--port`, `--address`. Empty lists let everything through. */
 export interface FlowFilter {
@@ -61,4 +73,20 @@ function split(end: string): End {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(end);
   if (match === null) return { address: end };
   return { address: match[1] ?? match[2] ?? '', port: Number(match[3]) };
+}
+
+/** The filter options, or one line that says which is wrong. */
+export function checkedFilter(options: FilterOptions): FlowFilter {
+  for (const protocol of options.protocol) {
+    if (protocol === 'arp' || PROTOCOLS[protocol] !== undefined || /^\d{1,3}$/.test(protocol)) continue;
+    const near = nearest(protocol, ['arp', ...Object.keys(PROTOCOLS)]);
+    throw new UsageError(`no protocol ${protocol}${near === undefined ? '' : `; did you mean ${near}?`}`);
+  }
+  for (const cause of options.cause) {
+    if (causes.some((c) => c.id === cause || c.id.startsWith(`${cause}.`))) continue;
+    const near = nearest(cause, causes.map((c) => c.id));
+    throw new UsageError(`no cause ${cause}${near === undefined ? '' : `; did you mean ${near}?`} (whydrop explain lists them)`);
+  }
+  for (const port of options.port) if (port < 1 || port > 65535) throw new UsageError(`no port ${port}: ports are 1 to 65535`);
+  return { pids: options.pid, protocols: options.protocol, ports: options.port, addresses: options.address };
 }

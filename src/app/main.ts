@@ -13,6 +13,12 @@ const milliseconds = (text: string): number => {
     throw new InvalidArgumentError((error as Error).message);
   }
 };
+const size = (text: string): number => {
+  const match = /^(\d+)([kmg]?)b?$/i.exec(text);
+  const bytes = Number(match?.[1]) * 1024 ** ['', 'k', 'm', 'g'].indexOf(match?.[2]?.toLowerCase() ?? '');
+  if (match === null || !(bytes >= 65_536)) throw new InvalidArgumentError('not a size (write 50M or 1G; at least 64k)');
+  return bytes;
+};
 const count = (text: string): number => {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('not a number');
   return Number(text);
@@ -21,15 +27,22 @@ const counts = (text: string, before: readonly number[]): readonly number[] => [
 
 /** What to look at; the same for every command that watches. */
 function watching(command: Command): Command {
+  return filtering(
+    command
+      .option('--netns <name|path|pid>', 'watch this network namespace (may be repeated)', many, [])
+      .option('--all-netns', 'watch every network namespace')
+      .addOption(new Option('--probe <tier>', 'which drop probe to use').choices(['auto', 'bpf', 'tracefs', 'counters']).default('auto')),
+  );
+}
+
+/** What to show; the same live and from a recording. */
+function filtering(command: Command): Command {
   return command
-    .option('--netns <name|path|pid>', 'watch this network namespace (may be repeated)', many, [])
-    .option('--all-netns', 'watch every network namespace')
     .option('--pid <pid>', 'only packets and calls of this process', counts, [])
     .option('--protocol <name>', 'only this protocol: tcp, udp, icmp, icmp6, arp, … or its number', many, [])
     .option('--port <port>', 'only packets from or to this port', counts, [])
     .option('--address <ip>', 'only packets from or to this address', many, [])
-    .option('--cause <id>', 'show only incidents of this cause (netfilter.rule-drop) or area (netfilter)', many, [])
-    .addOption(new Option('--probe <tier>', 'which drop probe to use').choices(['auto', 'bpf', 'tracefs', 'counters']).default('auto'));
+    .option('--cause <id>', 'show only incidents of this cause (netfilter.rule-drop) or area (netfilter)', many, []);
 }
 
 function program(): Command {
@@ -82,6 +95,27 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
     .option('--diagram', 'conntrack.insert-race: which kernels lose a packet, from a model of the race')
     .option('--json', 'as JSON')
     .action(async (words: string[], options) => (await import('./explain.ts')).explain(words.join(' '), options));
+
+  watching(whydrop.command('record'))
+    .description('keep what is seen, raw, in a file for replay')
+    .requiredOption('-o, --output <file>', 'the recording')
+    .option('--for <time>', 'end after this time', milliseconds)
+    .option('--ring <time>', 'keep only the last minutes in memory; write when an incident forms or on SIGUSR1', milliseconds)
+    .option('--max-size <bytes>', 'thin the oldest samples beyond this size (50M); counts stay whole', size)
+    .option('--json', 'one JSON object a line')
+    .option('--plain', 'plain lines even on a terminal')
+    .action(async (options) => (await import('./record.ts')).record(options));
+
+  filtering(whydrop.command('replay'))
+    .description('judge a recording again: the same verdicts on any machine, without privileges')
+    .argument('<file>')
+    .option('--json', 'one JSON object a line')
+    .option('--plain', 'no colour')
+    .option('--speed <times>', 'as it happened, this many times as fast', Number)
+    .option('--from <time>', 'leave out what came before this time into the recording', milliseconds)
+    .option('--to <time>', 'leave out what came after', milliseconds)
+    .option('--fail-on-incident', 'exit 1 when an incident above info was found')
+    .action(async (file: string, options) => (await import('./replay-command.ts')).replayCommand(file, options));
 
   return whydrop;
 }

@@ -1,5 +1,6 @@
 import type { Incident } from '../model/incident.ts';
 import { renderSummary, terminalOptions, type TextOptions } from '../views/cli/index.ts';
+import type { ProbeState } from './session.ts';
 import type { Summary } from './stream.ts';
 
 /** How to draw on a stream of this process. */
@@ -8,8 +9,8 @@ export function look(stream: NodeJS.WriteStream, plain = false): TextOptions & {
 }
 
 /** The end of a run, as text. */
-export function plainSummary(summary: Summary, stream: NodeJS.WriteStream, plain = false): string {
-  return renderSummary(summary, { ...look(stream, plain), now: Date.now() });
+export function plainSummary(summary: Summary, stream: NodeJS.WriteStream, plain = false, more: { readonly ran?: number; readonly probes?: readonly ProbeState[] } = {}): string {
+  return renderSummary({ ...summary, ...more }, { ...look(stream, plain), now: Date.now() });
 }
 
 /** Whether an incident is worth a word while it forms: what is normal waits for the summary. */

@@ -20,7 +20,7 @@ export interface Probes {
   /** The probe that keeps exact counts, where it could be armed. */
   readonly drops: DropProbe | undefined;
   /** What the probes know of the host, for the first record of a capture. */
-  readonly knowledge: Omit<ProbeKnowledge, 'netns'>;
+  readonly knowledge: Pick<ProbeKnowledge, 'dropReasons' | 'syscalls' | 'formats'>;
   readonly snapshots: Snapshots;
   readonly states: readonly ProbeState[];
   close(): void;

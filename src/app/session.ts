@@ -71,7 +71,7 @@ const POLLED: readonly { topic: Topic; argument: string }[] = [{ topic: 'proc', 
 const POLL_MS = 500;
 /** Logs are read again this often, the list of processes every tenth time. */
 const LOG_MS = 1_000;
-const POLL_NETNS = 16;
+export const POLLED_NETNS = 16;
 const DRAIN_MS = 25;
 const COUNT_MS = 200;
 const LATE_ANSWERS_MS = 1_200;
@@ -86,7 +86,7 @@ export function createSession(options: SessionOptions): Session {
     realtimeOffset: options.host.realtimeOffset,
     causes,
     victims: victimsOf,
-    fromAnswers: createAnswerSymptoms(options.netns.slice(0, POLL_NETNS), now()),
+    fromAnswers: createAnswerSymptoms(options.netns.slice(0, POLLED_NETNS), options.host.time),
   });
   const losses: { source: string; count: number; text: string }[] = [];
   const inFlight = new Set<Promise<void>>();
@@ -153,12 +153,17 @@ export function createSession(options: SessionOptions): Session {
     }
   };
 
+  /** A replay judges at the same points. */
+  const tick = (): Mono => {
+    const time = now();
+    listener.record?.({ record: 'tick', time });
+    return time;
+  };
+
   const judge = (): void => {
     if (!dirty && !hasOpenWork()) return;
     dirty = false;
-    const time = now();
-    listener.record?.({ record: 'tick', time });
-    const { incidents, questions } = diagnosis.judge(time);
+    const { incidents, questions } = diagnosis.judge(tick());
     for (const question of questions) void ask(question).then(() => (stopping ? undefined : judge()));
     const visible = show(incidents);
     if (visible.length > 0) listener.incidents?.(visible);
@@ -184,10 +189,10 @@ export function createSession(options: SessionOptions): Session {
           judge();
         }, DRAIN_MS),
         setInterval(() => {
-          for (const netns of options.netns.slice(0, POLL_NETNS)) for (const polled of POLLED) void ask({ ...polled, netns }, true);
+          for (const netns of options.netns.slice(0, POLLED_NETNS)) for (const polled of POLLED) void ask({ ...polled, netns }, true);
         }, POLL_MS),
         setInterval(() => {
-          if (logRounds++ % 10 === 9) for (const netns of options.netns.slice(0, POLL_NETNS)) void ask({ topic: 'processes', netns }, true);
+          if (logRounds++ % 10 === 9) for (const netns of options.netns.slice(0, POLLED_NETNS)) void ask({ topic: 'processes', netns }, true);
           for (const question of logs.values()) void ask(question, true);
         }, LOG_MS),
       );
@@ -197,14 +202,14 @@ export function createSession(options: SessionOptions): Session {
       drain();
       stopping = true;
       judgeToEnd: for (const end = Date.now() + LATE_ANSWERS_MS; ; ) {
-        const { questions } = diagnosis.judge(now());
+        const { questions } = diagnosis.judge(tick());
         for (const question of questions) void ask(question);
         if (inFlight.size === 0) break judgeToEnd;
         const left = end - Date.now();
         if (left <= 0) break judgeToEnd;
         await Promise.race([Promise.all(inFlight), new Promise((done) => setTimeout(done, left))]);
       }
-      const final = show(diagnosis.incidents(now()));
+      const final = show(diagnosis.incidents(tick()));
       probes.close();
       return final;
     },

@@ -1,11 +1,11 @@
 import type { Incident } from '../model/incident.ts';
 import { createRates, type WatchState } from '../report/index.ts';
-import { renderIncident, renderUpdate } from '../views/cli/index.ts';
+import { renderArmed, renderIncident, renderLoss, renderUpdate } from '../views/cli/index.ts';
 import { createTui, type Tui } from '../views/tui/index.ts';
 import type { Live } from './live.ts';
 import { look, plainSummary, worthShowing } from './plain.ts';
 import { WITHOUT } from './probes.ts';
-import type { Listener } from './session.ts';
+import type { Listener, ProbeState } from './session.ts';
 import { cost, jsonLine, type StreamLine, type Summary } from './stream.ts';
 
 /** What a watch shows, one of three: JSON lines, plain lines, or the live screen. */
@@ -45,6 +45,7 @@ function plainView(output: Output, plain: boolean): WatchView {
   const counts = new Map<string, number>();
   const lastUpdate = new Map<string, number>();
   const started = Date.now();
+  let probes: readonly ProbeState[] = [];
   return {
     listener: {
       incidents: (incidents) => {
@@ -59,23 +60,18 @@ function plainView(output: Output, plain: boolean): WatchView {
           counts.set(incident.id, incident.count);
         }
       },
-      missed: (loss) => output.write(`not seen: ${loss.text} (${loss.count})\n`),
+      missed: (loss) => output.write(renderLoss(loss, look(process.stdout, plain))),
     },
-    armed: (line) => output.write(`${armedText(line)}\n\n`),
-    summary: (summary) => output.write(plainSummary({ ...summary, ...{ ran: Date.now() - started } }, process.stdout, plain)),
+    armed: (line) => {
+      probes = line.probes;
+      output.write(renderArmed(line, look(process.stdout, plain)));
+    },
+    summary: (summary) => output.write(plainSummary(summary, process.stdout, plain, { ran: Date.now() - started, probes })),
   };
 }
 
 /** A loss that goes on is worth a line this often. */
 const UPDATE_MS = 5_000;
-
-export function armedText(line: Extract<StreamLine, { type: 'armed' }>): string {
-  const shown = line.netns.slice(0, 4).map((n) => n.name ?? `net:[${n.inode}]`);
-  const more = line.netns.length - shown.length;
-  const missing = line.probes.filter((p) => p.state === 'unavailable');
-  const blind = missing.length === 0 ? '' : ` Not armed: ${missing.map((p) => p.id).join(', ')} (whydrop doctor says why).`;
-  return `Watching ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''} on kernel ${line.kernel}. Ctrl-C ends it with a summary.${blind}`;
-}
 
 /** The live screen: state in, drawn at most twice a second. */
 function screenView(output: Output, quit: () => void): WatchView {
@@ -115,7 +111,7 @@ function screenView(output: Output, quit: () => void): WatchView {
     summary: async (summary) => {
       clearInterval(timer);
       await tui?.close();
-      output.write(plainSummary(summary, process.stdout));
+      output.write(plainSummary(summary, process.stdout, false, { ran: Date.now() - started, probes: line?.probes ?? [] }));
     },
   };
 }

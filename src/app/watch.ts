@@ -1,6 +1,8 @@
 import { isUnavailable } from '../model/unavailable.ts';
 import { EnvironmentError, EXIT } from './exit.ts';
+import { createKeeper, type Keeper } from './keep.ts';
 import { openLive, type LiveOptions } from './live.ts';
+import type { Listener } from './session.ts';
 import { cost, createOutput, type Summary } from './stream.ts';
 import { createView } from './view.ts';
 
@@ -14,7 +16,9 @@ export interface WatchOptions extends LiveOptions {
 }
 
 /** `whydrop watch`: until SIGINT, SIGTERM, `--for`, or nobody reads any more. */
-export async function watch(options: WatchOptions): Promise<void> {
+export async function watch(options: WatchOptions, keeping?: Keeper): Promise<void> {
+  const keeper = keeping ?? (options.record === undefined ? undefined : createKeeper(options.record, {}));
+  if (isUnavailable(keeper)) throw new EnvironmentError(`${keeper.what}: ${keeper.why}`);
   let end!: () => void;
   const ended = new Promise<void>((done) => (end = done));
   const output = createOutput(end);
@@ -23,7 +27,19 @@ export async function watch(options: WatchOptions): Promise<void> {
   process.once('SIGHUP', end);
 
   const view = createView(options, output, end);
-  const live = await openLive(options, view.listener);
+  const listener: Listener = {
+    ...view.listener,
+    ...(keeper === undefined ? {} : { record: keeper.write }),
+    incidents: (incidents) => {
+      view.listener.incidents?.(incidents);
+      if (incidents.some((i) => i.severity !== 'info')) keeper?.trigger();
+    },
+  };
+  if (keeper !== undefined) process.on('SIGUSR1', () => keeper.trigger());
+  const live = await openLive(options, listener, (event) => {
+    keeper?.event(event);
+    return true;
+  });
   if (isUnavailable(live)) throw new EnvironmentError(`${live.what}: ${live.why}`, live.fix);
   const { session, states } = live;
   try {
@@ -36,6 +52,7 @@ export async function watch(options: WatchOptions): Promise<void> {
   } finally {
     const incidents = await session.stop();
     live.close();
+    keeper?.close();
     const summary: Summary = { type: 'summary', incidents, loss: session.losses, cost: cost(session.eventsSeen) };
     await view.summary(summary);
     await output.flush();

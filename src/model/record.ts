@@ -37,8 +37,12 @@ export interface HostRecord {
   readonly syscalls: readonly (readonly [number: number, name: string])[];
   /** The `format` files of the tracefs events in use, by `group/event`, and `header_page`. */
   readonly formats: Readonly<Record<string, string>>;
-  /** Network namespaces watched; names where they have one. */
+  /** Network namespaces watched; empty: all. */
   readonly netns: readonly { readonly inode: Netns; readonly name?: string }[];
+  /** The namespace that whydrop ran in. */
+  readonly home: Netns;
+  /** Names of namespaces when the capture began. */
+  readonly netnsNames: readonly (readonly [inode: Netns, name: string])[];
 }
 
 /** Lines of /proc/kallsyms for the addresses that occurred (`address size? name [module]`); all-zero when restricted. */

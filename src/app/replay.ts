@@ -1,0 +1,80 @@
+import { mono, type Mono } from '../base/brand.ts';
+import { causes } from '../causes/index.ts';
+import { createAnswerSymptoms } from '../diagnose/from-answers.ts';
+import { createDiagnosis } from '../diagnose/index.ts';
+import { victimsOf } from '../evidence/socket/victims.ts';
+import type { Event } from '../model/event.ts';
+import type { Incident } from '../model/incident.ts';
+import type { HostRecord, RawRecord } from '../model/record.ts';
+import { createTimeline } from '../timeline/index.ts';
+import { symbolsOf } from '../timeline/symbols.ts';
+import { filtersAnything, wanted, type FlowFilter } from './flow-filter.ts';
+import { hostFacts } from './live.ts';
+import { POLLED_NETNS } from './session.ts';
+import type { Loss } from './stream.ts';
+
+/** What came of a recording. */
+export interface Replayed {
+  readonly host: HostRecord;
+  readonly incidents: readonly Incident[];
+  readonly losses: readonly Loss[];
+  readonly eventsSeen: number;
+  /** Times of the first and the last record. */
+  readonly first: Mono;
+  readonly last: Mono;
+}
+
+export interface ReplayOptions {
+  readonly filter: FlowFilter;
+  readonly onlyCauses: readonly string[];
+  /** Incidents as they form, at the time of the recording. */
+  readonly onIncidents?: (incidents: readonly Incident[], time: Mono) => void;
+  /** Every event, decoded: for exports. */
+  readonly onEvent?: (event: Event) => void;
+}
+
+/** Judges a recording as the live run did, at the same points: the same records give the same incidents. */
+export function replay(records: readonly RawRecord[], options: ReplayOptions): Replayed | undefined {
+  const host = records.find((r) => r.record === 'host');
+  if (host === undefined) return undefined;
+  const symbols = symbolsOf(records.flatMap((r) => (r.record === 'symbols' ? [r.text] : [])).join('\n'));
+  const timeline = createTimeline(host, () => symbols);
+  const watched = host.netns.map((n) => n.inode);
+  const diagnosis = createDiagnosis({
+    host: hostFacts(host),
+    realtimeOffset: host.realtimeOffset,
+    causes,
+    victims: victimsOf,
+    fromAnswers: createAnswerSymptoms(watched.slice(0, POLLED_NETNS), host.time),
+  });
+  const filtered = filtersAnything(options.filter);
+  const losses: Loss[] = [];
+  let eventsSeen = 0;
+  let last = host.time;
+  let judged = host.time;
+
+  const add = (event: Event): void => {
+    if (filtered && (event.kind === 'drop-count' || !wanted(options.filter, event))) return;
+    if (event.kind === 'drop' || event.kind === 'call') eventsSeen += 1;
+    if (event.kind === 'missed') losses.push({ source: event.source, count: event.count, text: event.text });
+    options.onEvent?.(event);
+    diagnosis.add(event);
+  };
+  const show = (incidents: readonly Incident[]): readonly Incident[] =>
+    options.onlyCauses.length === 0 ? incidents : incidents.filter((i) => options.onlyCauses.some((c) => i.cause.id === c || i.cause.id.startsWith(`${c}.`)));
+
+  for (const record of records) {
+    if (record.time > last) last = record.time;
+    if (record.record === 'tick') {
+      judged = record.time;
+      const news = show(diagnosis.judge(record.time).incidents);
+      if (news.length > 0) options.onIncidents?.(news, record.time);
+      continue;
+    }
+    for (const event of timeline.decode(record)) add(event);
+  }
+  for (const event of timeline.flush()) add(event);
+  // a recording that was cut has no last judgement
+  if (last > judged) diagnosis.judge(last);
+  return { host, incidents: show(diagnosis.incidents(last > judged ? last : judged)), losses, eventsSeen, first: host.time, last: mono(last) };
+}
