@@ -38,6 +38,7 @@ import { cause as securityMissingCapability } from './security/missing-capabilit
 import { cause as securitySeccomp } from './security/seccomp.ts';
 import { cause as socketAddressInUse } from './socket/address-in-use.ts';
 import { cause as socketBacklogFull } from './socket/backlog-full.ts';
+import { cause as socketBoundDevice } from './socket/bound-device.ts';
 import { cause as socketBroadcastNotAllowed } from './socket/broadcast-not-allowed.ts';
 import { cause as socketClosedUnread } from './socket/closed-unread.ts';
 import { cause as socketListenOverflow } from './socket/listen-overflow.ts';
@@ -116,6 +117,7 @@ export const causes: readonly Cause[] = [
   securitySeccomp,
   socketAddressInUse,
   socketBacklogFull,
+  socketBoundDevice,
   socketBroadcastNotAllowed,
   socketClosedUnread,
   socketListenOverflow,

@@ -37,6 +37,15 @@ test('a process that has the capability is told of user namespaces, with less ce
   assert.match(f.explanation, /user namespace/);
 });
 
+test('ping tries an unprivileged socket first: a loss only without CAP_NET_RAW', () => {
+  const ping = call('socket', 'EACCES', { args: [2n, 2n, 1n], task: { pid: 4711, tid: 4711, comm: 'ping' } });
+  const range = sysctl('net/ipv4/ping_group_range', '1\t0');
+  assert.equal(found(judged(capability, ping, { answers: [range, process({ pid: 4711, comm: 'ping', capabilities: ['CAP_NET_RAW'] })] })).severity, 'info');
+  const poor = found(judged(capability, ping, { answers: [range, process({ pid: 4711, comm: 'ping' })] }));
+  assert.equal(poor.severity, 'warning');
+  assert.equal(poor.remedies[0]?.command, 'ip netns exec blue sysctl -w net.ipv4.ping_group_range="0 2147483647"');
+});
+
 test('seccomp is found when all else is ruled out', () => {
   const f = found(judged(seccomp, send, { answers: [...CLEAR, process({ pid: 4711, comm: 'agentd', seccomp: 2, capabilities: ['CAP_NET_RAW'] })] }));
   assert.ok(f.confidence > 0.9);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cause as addressInUse } from '../../src/causes/socket/address-in-use.ts';
 import { cause as backlogFull } from '../../src/causes/socket/backlog-full.ts';
+import { cause as boundDevice } from '../../src/causes/socket/bound-device.ts';
 import { cause as broadcast } from '../../src/causes/socket/broadcast-not-allowed.ts';
 import { cause as closedUnread } from '../../src/causes/socket/closed-unread.ts';
 import { cause as listenOverflow } from '../../src/causes/socket/listen-overflow.ts';
@@ -203,4 +204,19 @@ test('an errno that says all itself', () => {
   assert.equal(found(judged(errno, call('connect', 'EINPROGRESS'))).severity, 'info');
   assert.equal(found(judged(errno, call('sendto', 'ENETDOWN'))).severity, 'warning');
   assert.equal(judged(errno, call('sendto', 'EPERM')).outcome, 'not-applicable');
+});
+
+test('a socket bound to lo that sends to another host; a closed port of this host on lo is something else', () => {
+  const answers = [ADDRESSES, ...socketAnswers('udp', [{ local: '0.0.0.0', port: 45000, state: 7, inode: 61, ifindex: 1 }]), owner(61, 4711), process({ pid: 4711, comm: 'agentd' })];
+  const f = found(judged(boundDevice, drop('NO_SOCKET', '__udp4_lib_rcv', udp('10.0.0.2', 45000, '10.0.0.1', 9000), { interface: 'lo', ifindex: 1 }), { answers }));
+  assert.match(f.culprit.text, /agentd \(pid 4711.*bound to interface lo/);
+  assert.equal(judged(boundDevice, drop('NO_SOCKET', '__udp4_lib_rcv', udp('10.0.0.2', 45000, '10.0.0.2', 9000), { interface: 'lo', ifindex: 1 }), { answers }).outcome, 'ruled-out');
+  assert.equal(judged(boundDevice, drop('NO_SOCKET', '__udp4_lib_rcv', udp('127.0.0.1', 45000, '127.0.0.53', 53), { interface: 'lo', ifindex: 1 }), { answers }).outcome, 'ruled-out');
+  assert.equal(judged(boundDevice, toPort(9000), { answers }).outcome, 'not-applicable');
+});
+
+test('connect() never tries the odd port at the end of its range', () => {
+  const taken = Array.from({ length: 4 }, (_, i): FakeSocket => ({ local: '10.0.0.2', port: 40000 + i, remote: '10.0.0.1', remotePort: 443, state: 1 }));
+  const answers = [sysctl('net/ipv4/ip_local_port_range', '40000 40004'), ADDRESSES, process({ pid: 4711, comm: 'agentd' }), ...socketAnswers('tcp', taken)];
+  assert.match(found(judged(portExhausted, call('connect', 'EADDRNOTAVAIL', { destination: '10.0.0.1:443' }), { answers })).culprit.text, /4 of 4/);
 });

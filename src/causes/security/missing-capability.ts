@@ -3,7 +3,7 @@ import { identityOf, processFacts } from '../../evidence/process/facts.ts';
 import { processName, processText } from '../../evidence/process/words.ts';
 import { capabilityText, privilegeOf } from '../../evidence/security/privilege.ts';
 import { callLine } from '../../evidence/socket/lines.ts';
-import { sysctlNumber } from '../../evidence/socket/sysctl.ts';
+import { sysctlNumber, sysctlNumbers } from '../../evidence/socket/sysctl.ts';
 import { shellQuote } from '../../base/text.ts';
 import type { Cause } from '../../model/cause.ts';
 import type { CallEvent } from '../../model/event.ts';
@@ -14,6 +14,7 @@ import { isUnavailable } from '../../model/unavailable.ts';
 
 function judge(call: CallEvent, evidence: Evidence): Finding {
   if (call.errno !== 'EPERM' && call.errno !== 'EACCES') return NOT_APPLICABLE;
+  if (isPingSocket(call)) return pingSocket(call, evidence);
   const start = call.syscall === 'bind' ? sysctlNumber(evidence, call.netns, 'net/ipv4/ip_unprivileged_port_start') : undefined;
   const privilege = privilegeOf(call, start);
   const facts = processFacts(evidence, call.task.pid);
@@ -61,6 +62,31 @@ function judge(call: CallEvent, evidence: Evidence): Finding {
     culprit: { kind: 'capability', text: `${who} lacks ${missing} for ${privilege.what}`, pid: call.task.pid, comm: call.task.comm, capability: first },
     evidence: [callLine(evidence, call), ...(known ? [{ source: `/proc/${call.task.pid}/status`, text: `CapEff of ${facts.comm} (uid ${facts.uid}): ${facts.capabilities.length === 0 ? 'none' : clipList(facts.capabilities)}` }] : [])],
     remedies,
+  };
+}
+
+/** socket(AF_INET or AF_INET6, SOCK_DGRAM, IPPROTO_ICMP or ICMPV6): ping without privilege, for the groups of one sysctl. */
+function isPingSocket(call: CallEvent): boolean {
+  return call.syscall === 'socket' && call.errno === 'EACCES' && (low(call.args[1]) & 0xf) === 2 && (low(call.args[2]) === 1 || low(call.args[2]) === 58);
+}
+
+/** ping(8) tries this socket first and takes a raw one when it is refused: a loss only for who has no CAP_NET_RAW either. */
+function pingSocket(call: CallEvent, evidence: Evidence): Finding {
+  const facts = processFacts(evidence, call.task.pid);
+  const range = sysctlNumbers(evidence, call.netns, 'net/ipv4/ping_group_range');
+  const raw = isUnavailable(facts) || facts.capabilities.includes('CAP_NET_RAW');
+  const value = isUnavailable(range) ? undefined : range.join(' ');
+  const where = netnsText(evidence, call.netns);
+  const set = (v: string): string => inNetns(evidence, call.netns, `sysctl -w net.ipv4.ping_group_range="${v}"`, call.task.pid);
+  return {
+    outcome: 'found',
+    confidence: 0.95,
+    severity: raw ? 'info' : 'warning',
+    identity: `ping|${call.task.comm}`,
+    explanation: `${call.task.comm} (pid ${call.task.pid}) asked for an unprivileged ICMP socket in ${where} and got EACCES. net.ipv4.ping_group_range${value === undefined ? '' : ` = ${value}`} does not hold its group. ${raw ? 'It may take a raw socket instead, as ping does.' : 'It lacks cap_net_raw for a raw socket too, so it cannot ping at all.'}`,
+    culprit: { kind: 'sysctl', text: `net.ipv4.ping_group_range${value === undefined ? '' : ` = ${value}`} in ${where}`, sysctl: 'net.ipv4.ping_group_range', pid: call.task.pid },
+    evidence: [callLine(evidence, call), ...(value === undefined ? [] : [{ source: 'sysctl', text: `net.ipv4.ping_group_range = ${value}` }])],
+    remedies: [{ text: 'Let every group open ICMP sockets.', command: set('0 2147483647'), ...(value === undefined ? undefined : { undo: set(value) }), risk: 'low' }, { text: `Or give ${call.task.comm} CAP_NET_RAW.`, risk: 'medium' }],
   };
 }
 

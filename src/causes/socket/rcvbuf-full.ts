@@ -97,14 +97,14 @@ function verdict(evidence: Evidence, full: Full, how: 'buffer' | 'window'): Find
   const buffer = full.size === undefined ? '' : `; its receive buffer is ${full.size} bytes`;
   const text = hindrance === undefined
     ? `${who} reads ${full.kind} ${full.at} too slowly${buffer}`
-    : `${who} is ${hindrance === 'zombie' ? 'a zombie' : hindrance === 'traced' ? 'stopped by a debugger' : 'stopped'} and does not read ${full.kind} ${full.at}${buffer}`;
+    : `${who} is ${hindrance === 'traced' ? 'stopped by a debugger' : 'stopped'} and does not read ${full.kind} ${full.at}${buffer}`;
   const queue = full.used !== undefined && full.size !== undefined ? ` ${full.used} of ${full.size} bytes are taken now${full.dropped === undefined || full.dropped === 0 ? '' : `, and this socket has dropped ${full.dropped} packets since it was opened`}.` : '';
   const result: Found = {
     outcome: 'found',
     confidence: process === undefined ? 0.9 : 0.97,
     severity: 'warning',
     identity: `${full.kind}|${full.at}`,
-    explanation: `The receive buffer of ${full.kind} socket ${full.at} in ${where} was full when packets arrived, and the kernel dropped them.${queue} ${hindrance === undefined ? `${short} reads too slowly for such bursts, or its buffer is too small${chosen && full.size !== undefined ? ' (the size was set by the program itself)' : ''}.` : `${short} cannot read at all, because it is ${hindrance === 'zombie' ? 'dead' : 'stopped'}.`}`,
+    explanation: `The receive buffer of ${full.kind} socket ${full.at} in ${where} was full when packets arrived, and the kernel dropped them.${queue} ${hindrance === undefined ? `${short} reads too slowly for such bursts, or its buffer is too small${chosen && full.size !== undefined ? ' (the size was set by the program itself)' : ''}.` : `${short} cannot read at all, because it is ${hindrance === 'traced' ? 'stopped by a debugger' : 'stopped'}.`}`,
     culprit: { kind: process === undefined ? 'socket' : 'process', text, ...(process === undefined ? undefined : { pid: process.pid, comm: process.comm }), socket: full.at, receiveBuffer: full.size },
     evidence: [
       ...full.lines,

@@ -4,23 +4,20 @@ import { isUnavailable } from '../../model/unavailable.ts';
 import { processNow } from './facts.ts';
 import { processName } from './words.ts';
 
-export type Hindrance = 'stopped' | 'traced' | 'zombie';
+export type Hindrance = 'stopped' | 'traced';
 
-/** Whether a process cannot go on reading, whatever it wants: stopped by a signal, by a debugger, or dead. */
+/**
+ * Whether a process cannot go on reading, whatever it wants: stopped by a signal or by a debugger. What was seen is
+ * remembered, for when the loss is looked at again after the process has ended. (A zombie has closed its sockets.)
+ */
 export function hindranceOf(evidence: Evidence, pid: number): Hindrance | undefined {
   const facts = processNow(evidence, pid);
-  if (isUnavailable(facts)) return undefined;
-  switch (facts.state.slice(0, 1)) {
-    case 'T':
-      return 'stopped';
-    case 't':
-      return 'traced';
-    case 'Z':
-    case 'X':
-      return 'zombie';
-    default:
-      return undefined;
-  }
+  const key = `hindrance ${pid}`;
+  if (isUnavailable(facts) || /^[ZX]/.test(facts.state)) return evidence.memo.get(key) as Hindrance | undefined;
+  const now = facts.state.startsWith('T') ? 'stopped' : facts.state.startsWith('t') ? 'traced' : undefined;
+  if (now === undefined) evidence.memo.delete(key);
+  else evidence.memo.set(key, now);
+  return now;
 }
 
 /** What lets it go on. */
@@ -30,7 +27,5 @@ export function hindranceRemedy(process: ProcessIdentity, hindrance: Hindrance):
       return { text: `Let ${processName(process)} go on: it was stopped by a signal (SIGSTOP or SIGTSTP).`, command: `kill -CONT ${process.pid}`, undo: `kill -STOP ${process.pid}`, risk: 'low' };
     case 'traced':
       return { text: `Detach the debugger that holds ${processName(process)} (TracerPid in /proc/${process.pid}/status).`, risk: 'medium' };
-    case 'zombie':
-      return { text: `Restart the service: ${processName(process)} has ended and its parent has not collected it.`, risk: 'medium' };
   }
 }

@@ -35,8 +35,31 @@ export function ownerOf(evidence: Evidence, symptom: Symptom): Maybe<ProcessIden
   }
 }
 
-/** The process that is to receive a dropped packet, by the kernel's word (`rx_sk`) or by looking its socket up. */
+/**
+ * The process that is to receive a dropped packet, by the kernel's word (`rx_sk`) or by looking its socket up. Once
+ * found it is remembered: when the loss is looked at again, the process may have ended.
+ */
 export function receiverProcess(evidence: Evidence, drop: DropEvent): Maybe<ProcessIdentity> {
+  return remembered(evidence, `receiver process ${receiverKey(drop)}`, findReceiver(evidence, drop));
+}
+
+/** The last known value stands in for one that is there no more. */
+function remembered<T extends object>(evidence: Evidence, key: string, value: Maybe<T>): Maybe<T> {
+  if (!isUnavailable(value)) {
+    evidence.memo.set(key, value);
+    return value;
+  }
+  if (value.unavailable === 'pending') return value;
+  return (evidence.memo.get(key) as T | undefined) ?? value;
+}
+
+function receiverKey(drop: DropEvent): string {
+  const { ip, transport } = drop.packet;
+  const port = transport !== undefined && 'destinationPort' in transport ? transport.destinationPort : '';
+  return `${drop.netns}|${transport?.kind ?? ''}|${ip?.destination ?? ''}|${port}`;
+}
+
+function findReceiver(evidence: Evidence, drop: DropEvent): Maybe<ProcessIdentity> {
   const inode = drop.receiver?.inode ?? 0;
   if (inode !== 0) {
     const holder = holderOf(evidence, inode);
@@ -50,6 +73,10 @@ export function receiverProcess(evidence: Evidence, drop: DropEvent): Maybe<Proc
 
 /** The socket that is to receive a dropped packet, with its buffers as sock_diag tells them. */
 export function receiverSocket(evidence: Evidence, drop: DropEvent): Maybe<Socket> {
+  return remembered(evidence, `receiver socket ${receiverKey(drop)}`, findSocket(evidence, drop));
+}
+
+function findSocket(evidence: Evidence, drop: DropEvent): Maybe<Socket> {
   const { ip, transport } = drop.packet;
   const none = (why: string): Maybe<Socket> => ({ unavailable: 'missing', what: 'looking for the receiving socket', why });
   if (ip === undefined || transport === undefined || (transport.kind !== 'udp' && transport.kind !== 'tcp')) return none('the packet has no port');
