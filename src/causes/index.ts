@@ -4,6 +4,16 @@ import { cause as bpfCgroupDrop } from './bpf/cgroup-drop.ts';
 import { cause as bpfNetfilterDrop } from './bpf/netfilter-drop.ts';
 import { cause as bpfSocketFilter } from './bpf/socket-filter.ts';
 import { cause as bpfTcxDrop } from './bpf/tcx-drop.ts';
+import { cause as bridgeFdbWrong } from './bridge/fdb-wrong.ts';
+import { cause as bridgeFloodOff } from './bridge/flood-off.ts';
+import { cause as bridgePortIsolated } from './bridge/port-isolated.ts';
+import { cause as bridgePortLocked } from './bridge/port-locked.ts';
+import { cause as bridgeStpBlocked } from './bridge/stp-blocked.ts';
+import { cause as bridgeVlanFilter } from './bridge/vlan-filter.ts';
+import { cause as conntrackInsertRace } from './conntrack/insert-race.ts';
+import { cause as conntrackNatPortExhausted } from './conntrack/nat-port-exhausted.ts';
+import { cause as conntrackTableFull } from './conntrack/table-full.ts';
+import { cause as cpuBacklogFull } from './cpu/backlog-full.ts';
 import { cause as errnoNotADrop } from './errno/not-a-drop.ts';
 import { cause as ipBadChecksum } from './ip/bad-checksum.ts';
 import { cause as ipFragmentMemory } from './ip/fragment-memory.ts';
@@ -24,7 +34,15 @@ import { cause as netfilterPolicyDrop } from './netfilter/policy-drop.ts';
 import { cause as netfilterQueueNoListener } from './netfilter/queue-no-listener.ts';
 import { cause as netfilterRuleDrop } from './netfilter/rule-drop.ts';
 import { cause as netfilterRuleReject } from './netfilter/rule-reject.ts';
+import { cause as normalIcmpUnclaimed } from './normal/icmp-unclaimed.ts';
+import { cause as normalLinkFlap } from './normal/link-flap.ts';
+import { cause as normalLocalSocket } from './normal/local-socket.ts';
+import { cause as normalMulticastUnwanted } from './normal/multicast-unwanted.ts';
+import { cause as normalSocketClosed } from './normal/socket-closed.ts';
+import { cause as normalTcpTeardown } from './normal/tcp-teardown.ts';
 import { cause as protoUnhandled } from './proto/unhandled.ts';
+import { cause as qdiscOverlimit } from './qdisc/overlimit.ts';
+import { cause as qdiscTailDrop } from './qdisc/tail-drop.ts';
 import { cause as routeBlackhole } from './route/blackhole.ts';
 import { cause as routeForwardingDisabled } from './route/forwarding-disabled.ts';
 import { cause as routeMartianDestination } from './route/martian-destination.ts';
@@ -40,40 +58,24 @@ import { cause as socketAddressInUse } from './socket/address-in-use.ts';
 import { cause as socketBacklogFull } from './socket/backlog-full.ts';
 import { cause as socketBoundDevice } from './socket/bound-device.ts';
 import { cause as socketBroadcastNotAllowed } from './socket/broadcast-not-allowed.ts';
-import { cause as socketClosedUnread } from './socket/closed-unread.ts';
 import { cause as socketListenOverflow } from './socket/listen-overflow.ts';
 import { cause as socketNoListener } from './socket/no-listener.ts';
 import { cause as socketNotPermitted } from './socket/not-permitted.ts';
 import { cause as socketPortExhausted } from './socket/port-exhausted.ts';
 import { cause as socketRcvbufFull } from './socket/rcvbuf-full.ts';
 import { cause as socketTcpClosed } from './socket/tcp-closed.ts';
+import { cause as tcFilterDrop } from './tc/filter-drop.ts';
+import { cause as tcPolicerDrop } from './tc/policer-drop.ts';
 import { cause as tcpBadChecksum } from './tcp/bad-checksum.ts';
 import { cause as tcpInvalidSegment } from './tcp/invalid-segment.ts';
 import { cause as tcpMd5Mismatch } from './tcp/md5-mismatch.ts';
 import { cause as tcpMinttl } from './tcp/minttl.ts';
-import { cause as tunnelKeyMismatch } from './tunnel/key-mismatch.ts';
-import { cause as udpBadChecksum } from './udp/bad-checksum.ts';
-import { cause as xdpDrop } from './xdp/drop.ts';
-import { cause as bridgeFdbWrong } from './bridge/fdb-wrong.ts';
-import { cause as bridgeFloodOff } from './bridge/flood-off.ts';
-import { cause as bridgePortIsolated } from './bridge/port-isolated.ts';
-import { cause as bridgePortLocked } from './bridge/port-locked.ts';
-import { cause as bridgeStpBlocked } from './bridge/stp-blocked.ts';
-import { cause as bridgeVlanFilter } from './bridge/vlan-filter.ts';
-import { cause as cpuBacklogFull } from './cpu/backlog-full.ts';
-import { cause as normalIcmpUnclaimed } from './normal/icmp-unclaimed.ts';
-import { cause as normalLinkFlap } from './normal/link-flap.ts';
-import { cause as normalLocalSocket } from './normal/local-socket.ts';
-import { cause as normalMulticastUnwanted } from './normal/multicast-unwanted.ts';
-import { cause as normalSocketClosed } from './normal/socket-closed.ts';
-import { cause as normalTcpTeardown } from './normal/tcp-teardown.ts';
-import { cause as qdiscOverlimit } from './qdisc/overlimit.ts';
-import { cause as qdiscTailDrop } from './qdisc/tail-drop.ts';
-import { cause as tcFilterDrop } from './tc/filter-drop.ts';
-import { cause as tcPolicerDrop } from './tc/policer-drop.ts';
 import { cause as tunRingFull } from './tun/ring-full.ts';
+import { cause as tunnelKeyMismatch } from './tunnel/key-mismatch.ts';
 import { cause as tunnelVxlanInvalidHeader } from './tunnel/vxlan-invalid-header.ts';
 import { cause as tunnelVxlanUnknownVni } from './tunnel/vxlan-unknown-vni.ts';
+import { cause as udpBadChecksum } from './udp/bad-checksum.ts';
+import { cause as xdpDrop } from './xdp/drop.ts';
 import { cause as xfrmNoState } from './xfrm/no-state.ts';
 import { cause as xfrmPolicyBlock } from './xfrm/policy-block.ts';
 
@@ -83,6 +85,16 @@ export const causes: readonly Cause[] = [
   bpfNetfilterDrop,
   bpfSocketFilter,
   bpfTcxDrop,
+  bridgeFdbWrong,
+  bridgeFloodOff,
+  bridgePortIsolated,
+  bridgePortLocked,
+  bridgeStpBlocked,
+  bridgeVlanFilter,
+  conntrackInsertRace,
+  conntrackNatPortExhausted,
+  conntrackTableFull,
+  cpuBacklogFull,
   errnoNotADrop,
   ipBadChecksum,
   ipFragmentMemory,
@@ -103,7 +115,15 @@ export const causes: readonly Cause[] = [
   netfilterQueueNoListener,
   netfilterRuleDrop,
   netfilterRuleReject,
+  normalIcmpUnclaimed,
+  normalLinkFlap,
+  normalLocalSocket,
+  normalMulticastUnwanted,
+  normalSocketClosed,
+  normalTcpTeardown,
   protoUnhandled,
+  qdiscOverlimit,
+  qdiscTailDrop,
   routeBlackhole,
   routeForwardingDisabled,
   routeMartianDestination,
@@ -119,40 +139,24 @@ export const causes: readonly Cause[] = [
   socketBacklogFull,
   socketBoundDevice,
   socketBroadcastNotAllowed,
-  socketClosedUnread,
   socketListenOverflow,
   socketNoListener,
   socketNotPermitted,
   socketPortExhausted,
   socketRcvbufFull,
   socketTcpClosed,
+  tcFilterDrop,
+  tcPolicerDrop,
   tcpBadChecksum,
   tcpInvalidSegment,
   tcpMd5Mismatch,
   tcpMinttl,
-  tunnelKeyMismatch,
-  udpBadChecksum,
-  xdpDrop,
-  bridgeFdbWrong,
-  bridgeFloodOff,
-  bridgePortIsolated,
-  bridgePortLocked,
-  bridgeStpBlocked,
-  bridgeVlanFilter,
-  cpuBacklogFull,
-  normalIcmpUnclaimed,
-  normalLinkFlap,
-  normalLocalSocket,
-  normalMulticastUnwanted,
-  normalSocketClosed,
-  normalTcpTeardown,
-  qdiscOverlimit,
-  qdiscTailDrop,
-  tcFilterDrop,
-  tcPolicerDrop,
   tunRingFull,
+  tunnelKeyMismatch,
   tunnelVxlanInvalidHeader,
   tunnelVxlanUnknownVni,
+  udpBadChecksum,
+  xdpDrop,
   xfrmNoState,
   xfrmPolicyBlock,
   unknown,

@@ -4,7 +4,6 @@ import { cause as addressInUse } from '../../src/causes/socket/address-in-use.ts
 import { cause as backlogFull } from '../../src/causes/socket/backlog-full.ts';
 import { cause as boundDevice } from '../../src/causes/socket/bound-device.ts';
 import { cause as broadcast } from '../../src/causes/socket/broadcast-not-allowed.ts';
-import { cause as closedUnread } from '../../src/causes/socket/closed-unread.ts';
 import { cause as listenOverflow } from '../../src/causes/socket/listen-overflow.ts';
 import { cause as noListener } from '../../src/causes/socket/no-listener.ts';
 import { cause as notPermitted } from '../../src/causes/socket/not-permitted.ts';
@@ -27,7 +26,7 @@ test('a UDP port that nobody has open', () => {
 test('a listener on another address is named', () => {
   const fake = { answers: [...socketAnswers('udp', [{ local: '127.0.0.1', port: 9000, state: 7, inode: 5 }]), ADDRESSES, owner(5, 12), process({ pid: 12, comm: 'statsd' })] };
   const f = found(judged(noListener, toPort(9000), fake));
-  assert.match(f.explanation, /statsd .*listens on 127\.0\.0\.1:9000.*this host alone/i);
+  assert.match(f.explanation, /statsd .*listens on 127\.0\.0\.1:9000.*this host alone/);
   assert.match(f.remedies[0]?.text ?? '', /10\.0\.0\.2:9000 or on all addresses/);
 });
 
@@ -162,11 +161,6 @@ test('EPIPE at a sender is a loss, ECONNRESET at a reader is not', () => {
   assert.equal(judged(tcpClosed, call('write', 'EPIPE', { socket: { ...socket, family: 1 } })).outcome, 'not-applicable');
 });
 
-test('what a closing socket throws away is information', () => {
-  assert.equal(found(judged(closedUnread, drop('QUEUE_PURGE', 'inet_sock_destruct', udp('10.0.0.1', 1, '10.0.0.2', 2)))).severity, 'info');
-  assert.equal(judged(closedUnread, burst).outcome, 'not-applicable');
-});
-
 test('a broadcast without SO_BROADCAST, and what only looks like one', () => {
   const answers = [ADDRESSES, process({ pid: 4711, comm: 'agentd' })];
   const f = found(judged(broadcast, call('sendto', 'EACCES', { destination: '10.0.0.255:9000' }), { answers }));
@@ -190,6 +184,8 @@ test('no local port left, and one that is there', () => {
 test('a port that another program has', () => {
   const answers = [ADDRESSES, ...API.slice(2), ...socketAnswers('tcp', [{ local: '0.0.0.0', port: 8443, state: 10, inode: 40 }])];
   assert.match(found(judged(addressInUse, call('bind', 'EADDRINUSE', { destination: '0.0.0.0:8443' }), { answers })).culprit.text, /apid/);
+  const again = call('bind', 'EADDRINUSE', { destination: '0.0.0.0:8443', task: { pid: 50, tid: 50, comm: 'apid' } });
+  assert.equal(found(judged(addressInUse, again, { answers })).severity, 'info', 'it has got the port at another try');
   assert.match(found(judged(addressInUse, call('bind', 'EADDRNOTAVAIL', { destination: '10.9.9.9:80' }), { answers })).explanation, /No interface/);
   assert.equal(judged(addressInUse, call('bind', 'EADDRNOTAVAIL', { destination: '10.0.0.2:80' }), { answers }).outcome, 'ruled-out');
 });
@@ -218,5 +214,5 @@ test('a socket bound to lo that sends to another host; a closed port of this hos
 test('connect() never tries the odd port at the end of its range', () => {
   const taken = Array.from({ length: 4 }, (_, i): FakeSocket => ({ local: '10.0.0.2', port: 40000 + i, remote: '10.0.0.1', remotePort: 443, state: 1 }));
   const answers = [sysctl('net/ipv4/ip_local_port_range', '40000 40004'), ADDRESSES, process({ pid: 4711, comm: 'agentd' }), ...socketAnswers('tcp', taken)];
-  assert.match(found(judged(portExhausted, call('connect', 'EADDRNOTAVAIL', { destination: '10.0.0.1:443' }), { answers })).culprit.text, /4 of 4/);
+  assert.match(found(judged(portExhausted, call('connect', 'EADDRNOTAVAIL', { destination: '10.0.0.1:443' }), { answers })).culprit.text, /4 of 5/);
 });

@@ -36,10 +36,19 @@ function judge(call: CallEvent, evidence: Evidence): Finding {
   const taken = isUnavailable(list) ? undefined : (list.find((s) => s.localPort === port && s.state === 'listen') ?? list.find((s) => s.localPort === port && s.inode !== 0) ?? list.find((s) => s.localPort === port));
   const holder = taken === undefined || taken.inode === 0 ? undefined : holderOf(evidence, taken.inode);
   const process = holder === undefined || isUnavailable(holder) ? undefined : holder;
+  if (process?.pid === call.task.pid) {
+    return {
+      outcome: 'found', confidence: 0.95, severity: 'info', identity: `bind again|${at}`,
+      explanation: `${who} wanted to bind to ${at} in ${where}, and got EADDRINUSE. It has the port now: whoever had it before, or an earlier socket of its own, has let it go meanwhile. Nothing need be done.`,
+      culprit: { kind: 'process', text: `${who} got port ${port} at another try`, pid: call.task.pid, port },
+      evidence: [callLine(evidence, call)],
+      remedies: [{ text: 'Nothing need be done.', risk: 'low' }],
+    };
+  }
   const has = process !== undefined ? processText(process) : taken === undefined ? 'another socket' : taken.state === 'time-wait' ? 'an ended connection (TIME_WAIT)' : 'another socket';
   return {
     outcome: 'found', confidence: taken === undefined ? 0.7 : 0.95, severity: 'warning', identity: `bind|${at}`,
-    explanation: `${who} wanted to bind to ${at} in ${where}, and got EADDRINUSE. ${has.charAt(0).toUpperCase()}${has.slice(1)} has port ${port} already. Packets for that port go there.`,
+    explanation: `${who} wanted to bind to ${at} in ${where}, and got EADDRINUSE. The port is taken by ${has}. Packets for it go there.`,
     culprit: { kind: process === undefined ? 'socket' : 'process', text: `${has} has ${udp ? 'udp' : 'tcp'} port ${port}`, port, ...(process === undefined ? undefined : { pid: process.pid, comm: process.comm }) },
     evidence: [callLine(evidence, call), ...(taken === undefined ? [] : [socketLine(taken)])],
     remedies: [taken?.state === 'time-wait' ? { text: `Let ${call.task.comm} set SO_REUSEADDR before bind().`, risk: 'low' } : { text: `Stop ${has}, or give ${call.task.comm} another port.`, risk: 'medium' }],

@@ -199,7 +199,8 @@ function judgeRefused(call: CallEvent, evidence: Evidence): Finding {
   };
 }
 
-const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+/** A whole sentence of a clause. A program's name at its head stays as it is. */
+const sentence = (text: string): string => (/^\S+ \(pid/.test(text) ? `The port is open elsewhere: ${text}.` : `${text.charAt(0).toUpperCase()}${text.slice(1)}.`);
 
 export const cause: Cause = {
   id,

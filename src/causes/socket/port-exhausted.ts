@@ -29,9 +29,9 @@ function judge(call: CallEvent, evidence: Evidence): Finding {
   if (isUnavailable(range)) return cannotTell(unavailableText(range), 'net.ipv4.ip_local_port_range');
   if (isUnavailable(list)) return cannotTell(unavailableText(list), 'the listing of sockets');
   const [low = 32768, high = 60999] = range;
-  const all = high - low + 1;
-  // connect() goes through the ports of one parity, then the other: an odd one at the end is never tried (__inet_hash_connect)
-  const size = (tcp && call.syscall === 'connect' && all > 1 ? all - (all % 2) : all) - (isUnavailable(reserved) ? 0 : countReserved(reserved.body, low, high));
+  const size = high - low + 1 - (isUnavailable(reserved) ? 0 : countReserved(reserved.body, low, high));
+  // connect() goes through the ports in pairs: the last of an odd number is not always tried (__inet_hash_connect)
+  const usable = tcp && call.syscall === 'connect' && size > 1 ? size - (size % 2) : size;
   const taken = new Set<number>();
   for (const s of list) {
     if (s.localPort < low || s.localPort > high) continue;
@@ -40,7 +40,7 @@ function judge(call: CallEvent, evidence: Evidence): Finding {
     taken.add(s.localPort);
   }
   const at = to === undefined ? 'any destination' : endpoint(plainAddress(to.address), to.port);
-  if (taken.size < size * 0.9) {
+  if (taken.size < usable * 0.9) {
     if (call.errno === 'EAGAIN') return NOT_APPLICABLE; // a call that would have had to wait, the common meaning
     return ruledOut(`${taken.size} of ${size} local ports are taken for ${at}`);
   }
