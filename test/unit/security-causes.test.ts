@@ -38,11 +38,13 @@ test('a process that has the capability is told of user namespaces, with less ce
 });
 
 test('ping tries an unprivileged socket first: a loss only without CAP_NET_RAW', () => {
-  const ping = call('socket', 'EACCES', { args: [2n, 2n, 1n], task: { pid: 4711, tid: 4711, comm: 'ping' } });
+  const ping = call('socket', 'EACCES', { args: [2n, 2n, 1n], task: { pid: 4711, tid: 4711, comm: 'probe', uid: 1000 } });
   const range = sysctl('net/ipv4/ping_group_range', '1\t0');
   assert.equal(found(judged(capability, ping, { answers: [range, process({ pid: 4711, comm: 'ping', capabilities: ['CAP_NET_RAW'] })] })).severity, 'info');
   const poor = found(judged(capability, ping, { answers: [range, process({ pid: 4711, comm: 'ping' })] }));
   assert.equal(poor.severity, 'warning');
+  const ping8 = call('socket', 'EACCES', { args: [2n, 2n, 1n], task: { pid: 4711, tid: 4711, comm: 'ping', uid: 1000 } });
+  assert.equal(found(judged(capability, ping8, { answers: [range, process({ pid: 4711, comm: 'ping' })] })).severity, 'info', 'ping(8) goes on with a raw socket');
   assert.equal(poor.remedies[0]?.command, 'ip netns exec blue sysctl -w net.ipv4.ping_group_range="0 2147483647"');
 });
 
