@@ -10,6 +10,9 @@ import { cause as bridgePortIsolated } from './bridge/port-isolated.ts';
 import { cause as bridgePortLocked } from './bridge/port-locked.ts';
 import { cause as bridgeStpBlocked } from './bridge/stp-blocked.ts';
 import { cause as bridgeVlanFilter } from './bridge/vlan-filter.ts';
+import { cause as conntrackChainTooLong } from './conntrack/chain-too-long.ts';
+import { cause as conntrackDyingEntry } from './conntrack/dying-entry.ts';
+import { cause as conntrackInvalidDrop } from './conntrack/invalid-drop.ts';
 import { cause as conntrackInsertRace } from './conntrack/insert-race.ts';
 import { cause as conntrackNatPortExhausted } from './conntrack/nat-port-exhausted.ts';
 import { cause as conntrackTableFull } from './conntrack/table-full.ts';
@@ -91,6 +94,9 @@ export const causes: readonly Cause[] = [
   bridgePortLocked,
   bridgeStpBlocked,
   bridgeVlanFilter,
+  conntrackChainTooLong,
+  conntrackDyingEntry,
+  conntrackInvalidDrop,
   conntrackInsertRace,
   conntrackNatPortExhausted,
   conntrackTableFull,

@@ -4,3 +4,6 @@ export { around, deletions, deletionText, destroyedEntry, rivalryOf, winnerAmong
 export { tableFullLines, type FullLine } from './kernel-log.ts';
 export { conntrackTable, entriesOf, occupancy, sysctlOf, takenPorts, type Holder, type Occupancy } from './table.ts';
 export { inverse, sameExchange, sameTuple, translationOf, tupleOfDrop, tupleOfPacket, tupleText, type Translation } from './tuple.ts';
+export { portChoice, randomised, snatRules, widened, type RuleChange, type SnatRule } from './snat.ts';
+export { hookText, ruleDidIt, suspicionOf, type Suspicion } from './suspicion.ts';
+export { exemption, type Exemption } from './notrack.ts';
