@@ -71,7 +71,9 @@ export function ruleCulprit(evidence: Evidence, placed: PlacedRule, netns: Netns
 /** The rule that can have broken this packet: of its family, writing bytes, one that has met packets first. */
 function pick(rules: readonly PlacedRule[], drop: DropEvent): PlacedRule | undefined {
   const version = drop.packet.ip?.version;
-  const fit = rules.filter((r) => r.rule.effects.some((e) => e.kind === 'payload') && (r.table.family === 'netdev' || r.table.family === 'inet' || r.table.family === 'bridge' || (r.table.family === 'ip6') === (version === 6)));
+  // nft prints a raw write by the field's name where it has one (`ip ttl set 33`); iptables' own targets mend checksums
+  const writes = new Set(['payload', 'ttl', 'dscp', 'other']);
+  const fit = rules.filter((r) => r.rule.effects.some((e) => (r.table.tool === 'nft' ? writes.has(e.kind) : e.kind === 'payload')) && (r.table.family === 'netdev' || r.table.family === 'inet' || r.table.family === 'bridge' || (r.table.family === 'ip6') === (version === 6)));
   const devices = fit.filter((r) => r.chain.base?.devices === undefined || drop.interface === undefined || r.chain.base.devices.includes(drop.interface));
   const list = devices.length > 0 ? devices : fit;
   const score = (r: PlacedRule): number => (r.rule.counter === undefined ? 1 : r.rule.counter.packets > 0 ? 2 : 0) + mentions(r.rule.text, drop);

@@ -144,7 +144,10 @@ function tooBig(symptom: Symptom, evidence: Evidence, small: End, size: number, 
   const where = netnsText(evidence, symptom.netns);
   const widest = links(evidence, symptom.netns);
   const incoming = symptom.kind === 'drop' && !isUnavailable(widest) ? widest.find((l) => l.index === symptom.drop.incoming)?.mtu ?? 0 : 0;
-  const wanted = Math.max(1500, size, incoming, other?.link.mtu ?? 0);
+  // a packet longer than the link it came by is several segments that travel as one inside this host (GSO, GRO)
+  const widestIn = Math.max(1500, incoming, other?.link.mtu ?? 0);
+  const wanted = Math.max(widestIn, size <= 9216 && incoming === 0 && symptom.kind === 'drop' && FRAMES.test(symbolOf(symptom.drop)) ? size : 0);
+  const merged = size > widestIn;
   const snmp = procLines(evidence, symptom.netns, 'net/snmp');
   const lines: EvidenceLine[] = [symptomLine(evidence, symptom), { source: `ip link in ${at}`, text: linkState(link) }];
   if (other !== undefined) lines.push({ source: `ip link in ${netnsText(evidence, other.netns)}`, text: linkState(other.link) });
@@ -160,7 +163,7 @@ function tooBig(symptom: Symptom, evidence: Evidence, small: End, size: number, 
     confidence: size > link.mtu ? 0.97 : 0.88,
     severity: 'warning',
     identity: `mtu|${small.netns}|${link.name}`,
-    explanation: `Packets ${flow}${size > 0 ? `of ${size} bytes ` : ''}are larger than the MTU of ${link.name} in ${at}, which is ${link.mtu}. ${silent ? `${link.name} takes no larger frame, and nobody is told.` : `${noFragment}, so ${where} dropped them and told the sender by ICMP.`} ${silent ? `The sending end ${other === undefined ? '' : `${other.link.name} has an MTU of ${other.link.mtu}: `}both ends have to agree.` : 'If that answer is filtered on its way, the sender goes on sending packets of that size for ever.'}`,
+    explanation: `Packets ${flow}${merged ? `(segments of up to ${widestIn} bytes, ${size} together) ` : size > 0 ? `of ${size} bytes ` : ''}are larger than the MTU of ${link.name} in ${at}, which is ${link.mtu}. ${silent ? `${link.name} takes no larger frame, and nobody is told.` : `${noFragment}, so ${where} dropped them and told the sender by ICMP.`} ${silent ? `The sending end ${other === undefined ? '' : `${other.link.name} has an MTU of ${other.link.mtu}: `}both ends have to agree.` : 'If that answer is filtered on its way, the sender goes on sending packets of that size for ever.'}`,
     culprit: { kind: 'interface', text: `interface ${link.name} in ${at}: mtu ${link.mtu}${size > 0 ? `, packets of ${size} bytes` : ''}`, interface: link.name, mtu: link.mtu, size, netns: evidence.host.netnsNames.get(small.netns) ?? small.netns },
     evidence: lines,
     remedies,

@@ -4,7 +4,9 @@ import { routedPacket } from '../../evidence/network/packet.ts';
 import { decideRoute } from '../../evidence/network/routing.ts';
 import { ipv6Conf, sysctlNumber, sysctlSet } from '../../evidence/network/sysctl.ts';
 import { routeText, symbolOf, symptomLine } from '../../evidence/network/words.ts';
-import { iproute, netnsText } from '../../evidence/netns.ts';
+import { inNetns, iproute, netnsText } from '../../evidence/netns.ts';
+import { deleteRule, manglingRules, type PlacedRule } from '../../evidence/rules/index.ts';
+import { ruleCulprit } from './broken.ts';
 import type { Netns } from '../../base/brand.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
@@ -13,7 +15,7 @@ import type { Topic } from '../../model/question.ts';
 import type { Symptom } from '../../model/symptom.ts';
 import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
 
-export const ttlNeeds: readonly Topic[] = ['sysctl', 'route', 'route6', 'rule', 'rule6', 'link', 'address'];
+export const ttlNeeds: readonly Topic[] = ['sysctl', 'route', 'route6', 'rule', 'rule6', 'link', 'address', 'nft', 'iptables', 'iptables-legacy', 'ip6tables', 'ip6tables-legacy', 'ipset'];
 
 /** Hosts do not start lower than this, but by intent or mistake (RFC 1700: 64; BSDs, Linux 64, Windows 128). */
 const USUAL = 32;
@@ -52,6 +54,9 @@ export function judgeTtl(family: 4 | 6, symptom: Symptom, evidence: Evidence): F
       if (path.unavailable === 'pending') return cannotTell(unavailableText(path), 'the routes of the other namespaces');
     } else if (path.loop !== undefined) return loop(evidence, symptom, routed.to, routed.from ?? '?', name, path, lines);
   }
+  const rewriting = low === undefined ? ttlRule(evidence, [symptom.netns, ...(sender === undefined || sender === symptom.netns ? [] : [sender])]) : undefined;
+  if (rewriting === 'pending') return cannotTell('the rules are being read', 'the rules of the router and the sender');
+  if (rewriting !== undefined && symptom.kind === 'drop') return lowered(evidence, symptom, routed.to, routed.from ?? '?', name, rewriting, lines);
   const from = routed.from ?? 'this host';
   const at = sender === undefined ? `the sender ${from}` : netnsText(evidence, sender);
   const culprit: Culprit = low !== undefined
@@ -67,7 +72,7 @@ export function judgeTtl(family: 4 | 6, symptom: Symptom, evidence: Evidence): F
     severity: 'warning',
     identity: low !== undefined ? `ttl|${sender ?? 0}|${low.identity}` : `ttl|${from}`,
     explanation: symptom.kind === 'drop'
-      ? `Packets from ${from} to ${routed.to} reached ${where} with a ${name} of ${symptom.drop.packet.ip?.ttl ?? 1}, which runs out there, so the router dropped them. ${low !== undefined ? `${at} sends them so: ${low.line.text}.` : `They were sent with too small a ${name} for this path${start === undefined ? '' : `, though the default of ${at} is ${start.value}`}.`} Each router on the way takes one off.`
+      ? `Packets from ${from} to ${routed.to} reached ${where} with a ${name} of ${symptom.drop.packet.ip?.ttl ?? 1}, which runs out there, so the router dropped them. ${low !== undefined ? `They start so in ${at}: ${low.line.text}.` : `They were sent with too small a ${name} for this path${start === undefined ? '' : `, though the default of ${at} is ${start.value}`}.`} Each router on the way takes one off.`
       : `Sending to ${routed.to} fails with EHOSTUNREACH in ${where}: a router on the way answered that the ${name} ran out. Packets start here with ${low?.value ?? 1}: ${low?.line.text ?? ''}. Each router on the way takes one off.`,
     culprit,
     evidence: lines,
@@ -118,6 +123,35 @@ function senderStart(evidence: Evidence, netns: Netns, family: 4 | 6, to: string
     };
   }
   return undefined;
+}
+
+/** A rule that sets or lowers the TTL, here or at the sender. */
+function ttlRule(evidence: Evidence, list: readonly Netns[]): { readonly netns: Netns; readonly placed: PlacedRule } | 'pending' | undefined {
+  let pending = false;
+  let best: { netns: Netns; placed: PlacedRule } | undefined;
+  for (const netns of list) {
+    const rules = manglingRules(evidence, netns);
+    if (isUnavailable(rules)) {
+      pending ||= rules.unavailable === 'pending';
+      continue;
+    }
+    const placed = rules.find((r) => r.rule.effects.some((e) => e.kind === 'ttl'));
+    if (placed !== undefined) best ??= { netns, placed };
+  }
+  return pending ? 'pending' : best;
+}
+
+function lowered(evidence: Evidence, symptom: Symptom, to: string, from: string, name: string, found: { readonly netns: Netns; readonly placed: PlacedRule }, lines: EvidenceLine[]): Finding {
+  const { netns, placed } = found;
+  const at = netnsText(evidence, netns);
+  const step = deleteRule(placed.table, placed.rule);
+  return {
+    outcome: 'found', confidence: 0.95, severity: 'warning', identity: `ttl rule|${netns}|${placed.table.name}|${placed.rule.chain}|${placed.rule.handle ?? placed.rule.position}`,
+    explanation: `Packets from ${from} to ${to} ran out of ${name} in ${netnsText(evidence, symptom.netns)}, so the router dropped them. A rule in ${at} sets their ${name}: "${placed.rule.text}" in chain ${placed.rule.chain} of ${placed.table.family} ${placed.table.name}. Each router on the way takes one off.`,
+    culprit: { ...ruleCulprit(evidence, placed, netns), text: `${ruleCulprit(evidence, placed, netns).text} (ttl)` },
+    evidence: [...lines, { source: placed.table.tool === 'nft' ? 'nft -j list ruleset' : `${placed.table.tool}-save`, text: `${at}: ${placed.rule.text}` }],
+    remedies: [{ text: `Delete the rule that sets the ${name}.`, command: inNetns(evidence, netns, step.command), undo: inNetns(evidence, netns, step.undo), risk: 'low' }],
+  };
 }
 
 function loop(evidence: Evidence, symptom: Symptom, to: string, from: string, name: string, path: import('../../evidence/network/path.ts').ForwardPath, lines: EvidenceLine[]): Finding {

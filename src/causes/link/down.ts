@@ -143,7 +143,7 @@ function foundAt(symptom: Symptom, evidence: Evidence, device: Link, obstacle: O
     confidence: 0.97,
     severity: 'critical',
     identity: `${at}|${name}`,
-    explanation: `Packets that should leave by ${device.name} in ${where} are lost. ${remote && obstacle.kind !== 'peer-down' ? `On their way, in ${netnsText(evidence, at)}, ${state}` : obstacle.kind === 'peer-down' ? `${device.name} has no carrier: ${state}` : state[0]!.toUpperCase() + state.slice(1)}. Nothing passes until that changes.`,
+    explanation: `Packets that should leave by ${device.name} in ${where} are lost. ${remote && obstacle.kind !== 'peer-down' ? `On their way, in ${netnsText(evidence, at)}, ${state}` : obstacle.kind === 'peer-down' ? `${device.name} has no carrier: ${state}` : `The reason: ${state}`}. Nothing passes until that changes.`,
     culprit: { kind: 'interface', text: `interface ${name} in ${netnsText(evidence, at)} is ${obstacle.kind === 'no-reader' ? 'without a program that reads it' : 'down'}${remote ? ` (packets leave by ${device.name} in ${where})` : ''}`, interface: name, netns: evidence.host.netnsNames.get(at) ?? at, state: device.operstate },
     evidence: lines,
     remedies,

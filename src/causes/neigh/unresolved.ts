@@ -157,7 +157,7 @@ function mute(evidence: Evidence, reached: { readonly netns: Netns; readonly dev
       // the larger of the two counts
       const settings = ([[ignore.allKey, ignore.all], [ignore.key, ignore.device]] as const).filter(([, v]) => v > 0);
       return {
-        why: `${at} has the address, but arp_ignore is ${ignore.effective} on its ${device} (all ${ignore.all}, ${device} ${ignore.device}), so it ${ignore.effective === 8 ? 'answers no ARP request at all' : `does not answer for this address there`}.`,
+        why: `The address is one of ${at}, but arp_ignore is ${ignore.effective} on its ${device} (all ${ignore.all}, ${device} ${ignore.device}), so it ${ignore.effective === 8 ? 'answers no ARP request at all' : `does not answer for this address there`}.`,
         sure: true,
         culprit: { kind: 'sysctl', text: `${ignore.key} arp_ignore = ${ignore.effective} in ${at}, so ${hop.address} is not answered for`, name: settings[0]?.[0] ?? ignore.key, value: ignore.device, effective: ignore.effective, interface: device, ip: hop.address },
         lines: [{ source: `sysctl in ${at}`, text: `${ignore.key} = ${ignore.device}, ${ignore.allKey} = ${ignore.all}` }, { source: `ip address in ${at}`, text: `${hop.address} is on ${holder ?? '?'}` }],
@@ -167,7 +167,7 @@ function mute(evidence: Evidence, reached: { readonly netns: Netns; readonly dev
   }
   if (!isUnavailable(link) && link.flags.includes('NOARP')) {
     const text = `ARP is off on ${device} in ${at} (flag NOARP)`;
-    return { why: `${at} has the address, but ${text}.`, sure: true, culprit: { kind: 'interface', text: `${text}: ${hop.address} is not answered for`, interface: device, ip: hop.address }, lines: [{ source: `ip link in ${at}`, text: `${device}: <${link.flags.join(',')}>` }], remedies: [{ text: `Switch ARP on.`, command: iproute(evidence, netns, 'ip', `link set ${shellQuote(device)} arp on`), undo: iproute(evidence, netns, 'ip', `link set ${shellQuote(device)} arp off`), risk: 'low' }] };
+    return { why: `The address is one of ${at}, but ${text}.`, sure: true, culprit: { kind: 'interface', text: `${text}: ${hop.address} is not answered for`, interface: device, ip: hop.address }, lines: [{ source: `ip link in ${at}`, text: `${device}: <${link.flags.join(',')}>` }], remedies: [{ text: `Switch ARP on.`, command: iproute(evidence, netns, 'ip', `link set ${shellQuote(device)} arp on`), undo: iproute(evidence, netns, 'ip', `link set ${shellQuote(device)} arp off`), risk: 'low' }] };
   }
   return undefined;
 }

@@ -3,14 +3,14 @@ import type { Cause } from '../../model/cause.ts';
 import { NOT_APPLICABLE } from '../../model/finding.ts';
 import { noise } from './noise.ts';
 
-const PLACES = /^(unix_|netlink_|nlmsg_|do_one_broadcast|kobject_uevent|queue_oob|packet_rcv|tpacket_rcv|packet_|audit_|skb_free_datagram|__skb_free_datagram|sock_diag_|rtnl_)/;
+const PLACES = /^(inet6?_rtm_getroute|unix_|netlink_|nlmsg_|do_one_broadcast|kobject_uevent|queue_oob|packet_rcv|tpacket_rcv|packet_|audit_|skb_free_datagram|__skb_free_datagram|sock_diag_|rtnl_)/;
 
 export const cause: Cause = {
   id: 'normal.local-socket',
   title: 'messages of local sockets that were thrown away',
   needs: [],
   knowledge: {
-    what: 'Unix and netlink sockets carry their messages in the same buffers as packets. What is not taken (a broadcast without a listener, a message to a socket that closed, a capture that filters) is accounted as a drop, though no packet of any network was lost.',
+    what: 'Unix and netlink sockets carry their messages in the same buffers as packets. A route lookup by `ip route get` that is refused leaves such a buffer, too. What is not taken (a broadcast without a listener, a message to a socket that closed, a capture that filters) is accounted as a drop, though no packet of any network was lost.',
     signs: ['Drops at functions whose names begin with unix_, netlink_ or packet_, with protocol 0'],
     fixes: ['Nothing need be done'],
     functions: ['netlink_broadcast_filtered', 'unix_release_sock', 'packet_rcv'],

@@ -27,6 +27,6 @@ export const cause: Cause = {
     if (ip === undefined) return NOT_APPLICABLE;
     const group = isMulticastAddress(ip.destination) || ip.destination === '255.255.255.255' || (symbolOf(drop).startsWith('__udp') && ethernet !== undefined && isMulticastMac(ethernet.destination));
     if (!group) return NOT_APPLICABLE;
-    return noise(evidence, drop, `group|${ip.destination}`, `A group packet for ${ip.destination} was dropped`, 'It went to everyone on the link, and nobody here has joined that group or listens on that port.', 0.94);
+    return noise(evidence, drop, 'group', `A group packet for ${ip.destination} was dropped`, 'It went to everyone on the link, and nobody here has joined that group or listens on that port.', 0.94);
   },
 };

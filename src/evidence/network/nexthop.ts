@@ -20,7 +20,8 @@ export interface NextHop {
 /** Next hop of a symptom's packet, and what the neighbour table says of it. Undefined when the symptom has no destination. */
 export function nextHopOf(evidence: Evidence, symptom: Symptom): Maybe<NextHop> | undefined {
   const routed = routedPacket(evidence, symptom);
-  if (routed === undefined || isUnavailable(routed)) return routed;
+  if (routed === undefined) return symptom.kind === 'call' ? onlyFailure(evidence, symptom.netns) : undefined;
+  if (isUnavailable(routed)) return routed;
   const decision = decideRoute(evidence, symptom.netns, routed.packet);
   if (isUnavailable(decision)) return decision;
   const near = neighbours(evidence, symptom.netns);
@@ -33,6 +34,15 @@ export function nextHopOf(evidence: Evidence, symptom: Symptom): Maybe<NextHop> 
   // an output device's own route may be another when a forwarded packet's drop names the way out
   const entry = isUnavailable(near) ? undefined : near.find((n) => n.address === address && n.device === device && !n.proxy);
   return { address, device, destination: routed.to, gateway: address !== routed.to, ...(entry === undefined ? {} : { entry }) };
+}
+
+/** A call that does not say where it sent to (recvfrom, with the error of an earlier packet): the one neighbour that fails here. */
+function onlyFailure(evidence: Evidence, netns: Netns): Maybe<NextHop> | undefined {
+  const near = neighbours(evidence, netns);
+  if (isUnavailable(near)) return near;
+  const failing = near.filter((n) => !n.proxy && n.states.some((s) => s === 'FAILED' || s === 'INCOMPLETE'));
+  const [entry] = failing;
+  return entry === undefined || failing.length > 1 ? undefined : { address: entry.address, device: entry.device, destination: entry.address, gateway: false, entry };
 }
 
 export function unresolved(entry: Neighbour | undefined): boolean {
