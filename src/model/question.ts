@@ -19,7 +19,7 @@ export type Topic =
   | 'proc' //                                  e.g. argument "net/stat/nf_conntrack"
   | 'sysctl' //                                e.g. argument "net/ipv4/conf/eth0/rp_filter"; may hold a glob: "net/ipv4/conf/*/rp_filter" (answer: lines "path = value")
   // binary, from netlink
-  | 'sockets' //                               sock_diag messages; argument "udp", "tcp", "udp6", "tcp6", "raw", "unix", "packet"
+  | 'sockets' //                               sock_diag messages; argument: one of SOCKET_QUERIES (model/socket.ts): "udp", "tcp6", "tcp-listen"…
   | 'conntrack-table' //                       ctnetlink dump
   | 'conntrack-stats' //                       IPCTNL_MSG_CT_GET_STATS_CPU
   // who
