@@ -125,8 +125,8 @@ function tupleOf(bytes: Uint8Array, v: DataView, at: number): Tuple | undefined 
   const protocol = v.getUint8(at + 38);
   const family = l3 === AF_INET ? 4 : l3 === AF_INET6 ? 6 : undefined;
   if (family === undefined) return undefined;
-  const source = inetText(l3, bytes, at);
-  const destination = inetText(l3, bytes, at + 20);
+  const source = inetText(family, bytes, at);
+  const destination = inetText(family, bytes, at + 20);
   if (source === undefined || destination === undefined) return undefined;
   const icmp = protocol === PROTO_ICMP || protocol === PROTO_ICMP6;
   return {
