@@ -1,5 +1,6 @@
 import { clip, plural } from '../../base/text.ts';
 import { hookName, matchedInvalid, place, remediesFor, rulesInnocent, sources, trial, whereText, type DroppingRule, type Trial } from '../../evidence/rules/index.ts';
+import { conversation } from '../../evidence/rules/flow-spec.ts';
 import { protocolName } from '../../evidence/rules/protocol-name.ts';
 import { netnsText } from '../../evidence/netns.ts';
 import type { DropEvent } from '../../model/event.ts';
@@ -26,16 +27,18 @@ export function judgeRules(symptom: Symptom, evidence: Evidence, wanted: (found:
 function verdict(symptom: DropSymptom, evidence: Evidence, found: Trial, culprit: DroppingRule): Found {
   const { table, chain, rule, hook } = culprit;
   const counter = counterText(culprit);
+  const about = conversation(symptom.drop);
+  const { remedies, forFlow } = remediesFor(evidence, symptom, found, culprit);
   // what makes a packet INVALID is the better answer, where there is one
   const confidence = matchedInvalid(culprit) ? Math.min(culprit.confidence, 0.93) : culprit.confidence;
   return {
-    outcome: 'found', confidence, severity: 'warning',
-    identity: `${table.tool} ${table.family} ${table.name} ${chain.name} ${rule === undefined ? 'policy' : (rule.handle ?? `${rule.position} ${rule.text}`)} ${culprit.hit?.element ?? ''}`,
+    outcome: 'found', confidence, severity: about === 'background' ? 'info' : 'warning',
+    identity: `${table.tool} ${table.family} ${table.name} ${chain.name} ${rule === undefined ? 'policy' : (rule.handle ?? `${rule.position} ${rule.text}`)} ${culprit.hit?.element ?? ''}${forFlow || about === 'background' ? ` ${about}` : ''}`,
     explanation: `${whatHappened(symptom, evidence, culprit)} ${whyIt(culprit, found)} ${how(culprit, counter)}`,
     culprit: culpritOf(culprit),
     hook: hookName(hook.hook),
     evidence: lines(symptom, evidence, found, culprit, counter),
-    remedies: remediesFor(evidence, symptom, found, culprit),
+    remedies,
   };
 }
 

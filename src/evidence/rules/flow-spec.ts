@@ -38,9 +38,13 @@ function ported(packet: Packet): { sourcePort: number; destinationPort: number }
   return t !== undefined && 'sourcePort' in t && (packet.ip?.fragmentOffset ?? 0) === 0 ? t : undefined;
 }
 
+/** Neighbour solicitations and advertisements: what IPv6 cannot do without, from anybody on the link (RFC 4861, hop limit 255). */
+const isNeighbourDiscovery = (packet: Packet): boolean => packet.transport?.kind === 'icmp6' && (packet.transport.type === 135 || packet.transport.type === 136);
+
 function iptablesSpec(packet: Packet, server: Side, named: Side | undefined): string[] {
   const { ip, transport } = packet;
   if (ip === undefined) return [];
+  if (isNeighbourDiscovery(packet)) return ['-p', 'ipv6-icmp', '-m', 'hl', '--hl-eq', '255'];
   const ports = ported(packet);
   const words: string[] = [];
   const both = ports === undefined;
@@ -56,6 +60,7 @@ function iptablesSpec(packet: Packet, server: Side, named: Side | undefined): st
 function nftSpec(packet: Packet, server: Side, named: Side | undefined): string[] {
   const { ip, transport } = packet;
   if (ip === undefined) return [];
+  if (isNeighbourDiscovery(packet)) return ['icmpv6', 'type', '{', '135,', '136', '}'];
   const family = ip.version === 4 ? 'ip' : 'ip6';
   const ports = ported(packet);
   const both = ports === undefined;
@@ -119,4 +124,31 @@ export function answerOf(drop: DropEvent, hook: HookPoint, out: string | undefin
       packet: { ...packet, ...frame, ip: { ...ip, source: ip.destination, destination: ip.source, ttl: 64 }, ...(swapped === undefined ? {} : { transport: swapped }) },
     },
   };
+}
+
+/**
+ * Names the conversations that one accept would let through: a verdict whose remedy is for a flow is about them, not
+ * about all that the rule or policy drops. `background` is chatter that a link carries anyway and nobody waits for.
+ */
+export function conversation(drop: DropEvent): string {
+  const { packet } = drop;
+  const { ip, transport, arp } = packet;
+  if (ip === undefined) return arp === undefined ? 'frames' : `arp ${arp.sender}`;
+  if (isNeighbourDiscovery(packet)) return 'neighbour discovery';
+  if (isBackground(packet)) return 'background';
+  const server = serverSide(drop);
+  const ports = ported(packet);
+  const port = ports === undefined ? '' : server === 'destination' ? ports.destinationPort : ports.sourcePort;
+  const type = transport?.kind === 'icmp' || transport?.kind === 'icmp6' ? transport.type : '';
+  return `${protocolName(ip.protocol)} ${server} ${server === 'destination' ? ip.destination : ip.source} ${port}${type}`;
+}
+
+const CHATTER: ReadonlySet<number> = new Set([137, 138, 1900, 3702, 5353, 5355]); //   NetBIOS, SSDP, WS-Discovery, mDNS, LLMNR
+
+function isBackground(packet: Packet): boolean {
+  const { ip, transport } = packet;
+  if (ip === undefined) return false;
+  if (ip.protocol === 2) return true; //   IGMP
+  if (transport?.kind === 'icmp6') return (transport.type >= 130 && transport.type <= 134) || transport.type === 143; //   MLD, router discovery
+  return transport?.kind === 'udp' && CHATTER.has(transport.destinationPort);
 }

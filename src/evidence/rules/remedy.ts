@@ -17,11 +17,17 @@ interface Step {
   readonly undo: string;
 }
 
+export interface Remedies {
+  readonly remedies: readonly Remedy[];
+  /** The first one accepts this flow: it is no remedy for another flow that the same rule or policy drops. */
+  readonly forFlow: boolean;
+}
+
 /**
  * What stops the loss of this flow, narrowest first. Every proposal is tried on the listing before it is given: a
  * second rule or policy behind the first is dealt with in the same line.
  */
-export function remediesFor(evidence: Evidence, symptom: DropSymptom, trial: Trial, culprit: DroppingRule): readonly Remedy[] {
+export function remediesFor(evidence: Evidence, symptom: DropSymptom, trial: Trial, culprit: DroppingRule): Remedies {
   const { drop } = symptom;
   const pid = drop.softirq ? undefined : drop.task.pid;
   const run = (command: string): string => inNetns(evidence, symptom.netns, command, pid);
@@ -38,6 +44,7 @@ export function remediesFor(evidence: Evidence, symptom: DropSymptom, trial: Tri
   const allow = (): readonly Step[] | undefined => acceptPlan(trial, culprit);
   const own = culprit.rule === undefined ? undefined : ownStep(trial, culprit);
   const behind = own === undefined || culprit.rule === undefined ? undefined : nextDrop(trial, trial.view, new Set([culprit.rule]), new Set());
+  const forFlow = own === undefined || behind !== undefined;
   if (own !== undefined && behind === undefined) {
     add([own], 'low');
     add(allow(), 'low');
@@ -53,7 +60,7 @@ export function remediesFor(evidence: Evidence, symptom: DropSymptom, trial: Tri
     const { base, table } = culprit;
     add([{ text: `change the policy of ${base.name} to accept: everything that no rule of it drops gets through`, command: policyCommand(table, base, 'accept'), undo: policyCommand(table, base, 'drop') }], 'high');
   }
-  return remedies;
+  return { remedies, forFlow };
 }
 
 const BROAD: ReadonlySet<Key> = new Set<Key>(['l4proto', 'nfproto', 'protocol', 'ether.type', 'iifname', 'oifname', 'ibrname', 'obrname', 'ct.state', 'ct.status', 'ct.direction', 'pkttype', 'ip.version', 'ip.protocol', 'ip6.nexthdr', 'physin', 'physout', 'addrtype.source', 'addrtype.destination', 'arp.htype', 'arp.hlen', 'arp.plen', 'arp.ptype']);
