@@ -37,7 +37,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     },
     hook: hookName(culprit.hook.hook),
     evidence: [dropLine(evidence, drop), ...(symptom.call === undefined ? [] : [callLine(evidence, symptom.call)]), { source: sources(found.hook.family), text: `${place(table, culprit.rule)}: ${culprit.rule.text}${moved}` }, { source: 'drop probe', text: drop.probe === 'bpf' ? 'the packet carried no conntrack entry: INVALID for rules' : 'the packet\'s conntrack state is not known from this probe' }, ...why.lines],
-    remedies: [...why.remedies, ...remediesFor(evidence, symptom, found, culprit)],
+    remedies: [...why.remedies, ...remediesFor(evidence, symptom, found, culprit).remedies],
   };
 }
 
