@@ -44,7 +44,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
 export const cause: Cause = {
   id: 'conntrack.invalid-drop',
   title: 'a rule drops packets that conntrack calls INVALID',
-  needs: ['nft', 'iptables', 'ip6tables', 'iptables-legacy', 'ip6tables-legacy', 'link', 'ipset', 'route-get', 'address', 'sysctl', 'conntrack-table', 'process', 'ebtables', 'arptables'],
+  needs: ['nft', 'iptables', 'ip6tables', 'iptables-legacy', 'ip6tables-legacy', 'link', 'ipset', 'route-get', 'address', 'sysctl', 'conntrack-table', 'process', 'socket-owner', 'proc', 'ebtables', 'arptables'],
   knowledge: {
     what: 'Conntrack gives a packet the state INVALID when it belongs to no connection that it knows and may not begin one, or when it does not fit the connection it belongs to. Many firewalls drop such packets by a rule (ct state invalid drop, --ctstate INVALID). The rule is as intended; what has to be found is why the packet is INVALID.',
     signs: ['NETFILTER_DROP with a rule for INVALID', 'invalid grows in conntrack -S (with net.netfilter.nf_conntrack_log_invalid = 255 the log says why)', 'a connection stalls after conntrack -F, after a fail-over, or with asymmetric routes'],
