@@ -46,7 +46,7 @@ export function parseSave(text: string): SaveText {
         head = generated[2] === 'nf_tables' ? 'nft' : 'legacy';
         backend ??= head;
       }
-      const odd = /^# Table `([^']+)' is incompatible/.exec(line);
+      const odd = /^# Table `([^']+)' (?:is|contains) incompatible/.exec(line);
       if (odd?.[1] !== undefined) incompatible.push(odd[1]);
       continue;
     }

@@ -100,6 +100,8 @@ function merge(bodies: ReadonlyMap<Topic, string>, ipsets: string | undefined, m
       if (table.engine === 'legacy') tables.push(table);
       else {
         const twin = nftTables.get(`${family} ${table.name}`);
+        // nft wrote into a table that bears one of iptables' names: iptables shows it as empty
+        if (twin !== undefined && save.incompatible.includes(table.name)) continue;
         // a table that is not in nf_tables yet: iptables prints its empty built-in chains all the same
         if (twin === undefined && listing !== undefined) continue;
         tables.push(twin === undefined ? table : withHandles(table, twin));
