@@ -100,6 +100,47 @@ export function callProgram(btf: Btf, arch: string, filter: boolean): Program | 
   a.store(8, FP, ERRNO_SLOT, R7);
   a.store(8, FP, NR_SLOT, R8);
 
+  // the budget comes before all that costs: under flood of one failing call nothing else is done
+  a.call(HELPER.getCurrentPidTgid);
+  a.alu('rsh', R0, 32);
+  a.load(8, R1, FP, NR_SLOT);
+  a.alu('lsh', R1, 16);
+  a.load(8, R2, FP, ERRNO_SLOT);
+  a.aluReg('or', R1, R2);
+  a.store(4, FP, KEY, R0);
+  a.store(4, FP, KEY + 4, R1);
+  const lookup = (): void => {
+    a.mapFd(R1, 'calls');
+    a.movReg(R2, FP);
+    a.alu('add', R2, KEY);
+    a.call(HELPER.mapLookup);
+  };
+  lookup();
+  a.jumpIf('ne', R0, 0, 'known');
+  a.storeImm(8, FP, VALUE + COUNT_VALUE.packets, 0);
+  a.storeImm(8, FP, VALUE + COUNT_VALUE.bytes, 0);
+  a.storeImm(8, FP, VALUE + COUNT_VALUE.tokens, BURST);
+  a.storeImm(8, FP, VALUE + COUNT_VALUE.refilled, 0);
+  a.mapFd(R1, 'calls');
+  a.movReg(R2, FP);
+  a.alu('add', R2, KEY);
+  a.movReg(R3, FP);
+  a.alu('add', R3, VALUE);
+  a.mov(R4, 0);
+  a.call(HELPER.mapUpdate);
+  lookup();
+  a.jumpIf('ne', R0, 0, 'known');
+  countLost(a, CALL_LOST.counters, 'lost');
+  a.jump('leave');
+  a.label('known');
+  a.load(8, R1, R0, COUNT_VALUE.packets);
+  a.alu('add', R1, 1);
+  a.store(8, R0, COUNT_VALUE.packets, R1);
+  budget(a, COUNT_VALUE, REFILL_NS, 'leave');
+
+  a.load(8, R9, R6, 0);
+  a.load(8, R8, FP, NR_SLOT);
+
   // the socket behind the descriptor; R7 = struct sock, 0 when there is none
   a.mov(R7, 0);
   const socketNr = watched.find((c) => !c.fd)?.nr ?? -1;
@@ -148,44 +189,7 @@ export function callProgram(btf: Btf, arch: string, filter: boolean): Program | 
   a.label('have-netns');
   if (filter) watchedNetns(a, R8, NETNS, 'leave');
 
-  // budget per process, call and errno
-  a.call(HELPER.getCurrentPidTgid);
-  a.alu('rsh', R0, 32);
-  a.load(8, R1, FP, NR_SLOT);
-  a.alu('lsh', R1, 16);
-  a.load(8, R2, FP, ERRNO_SLOT);
-  a.aluReg('or', R1, R2);
-  a.store(4, FP, KEY, R0);
-  a.store(4, FP, KEY + 4, R1);
-  const lookup = (): void => {
-    a.mapFd(R1, 'calls');
-    a.movReg(R2, FP);
-    a.alu('add', R2, KEY);
-    a.call(HELPER.mapLookup);
-  };
-  lookup();
-  a.jumpIf('ne', R0, 0, 'known');
-  a.storeImm(8, FP, VALUE + COUNT_VALUE.packets, 0);
-  a.storeImm(8, FP, VALUE + COUNT_VALUE.bytes, 0);
-  a.storeImm(8, FP, VALUE + COUNT_VALUE.tokens, BURST);
-  a.storeImm(8, FP, VALUE + COUNT_VALUE.refilled, 0);
-  a.mapFd(R1, 'calls');
-  a.movReg(R2, FP);
-  a.alu('add', R2, KEY);
-  a.movReg(R3, FP);
-  a.alu('add', R3, VALUE);
-  a.mov(R4, 0);
-  a.call(HELPER.mapUpdate);
-  lookup();
-  a.jumpIf('ne', R0, 0, 'known');
-  countLost(a, CALL_LOST.counters, 'lost');
-  a.jump('leave');
-  a.label('known');
-  a.load(8, R1, R0, COUNT_VALUE.packets);
-  a.alu('add', R1, 1);
-  a.store(8, R0, COUNT_VALUE.packets, R1);
   a.store(4, FP, NETNS, R8);
-  budget(a, COUNT_VALUE, REFILL_NS, 'leave');
 
   reserve(a, 'calls-ring', CALL.size, CALL_LOST.ring, 'leave');
   a.storeImm(4, R8, CALL.kind, kindWord(RECORD_KIND.call));
