@@ -72,6 +72,14 @@ function lookupTest(keys: readonly Operand[], elements: readonly Element[], nega
   const [operand] = keys;
   if (keys.length === 1 && operand !== undefined) {
     const single = elements.length === 1 ? elements[0]?.parts[0] : undefined;
+    if (single !== undefined && typeof single.low === 'number' && typeof single.high === 'number' && operand.mask === undefined) {
+      const { low, high } = single;
+      const { key } = operand;
+      return (view) => {
+        const value = field(view, key);
+        return typeof value === 'number' ? (low <= value && value <= high ? hit : miss) : value === undefined ? -1 : value === ABSENT ? 0 : miss;
+      };
+    }
     if (single !== undefined && typeof single.low !== 'string') {
       return (view) => {
         const value = operandValue(view, operand);

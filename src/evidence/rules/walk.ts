@@ -53,7 +53,7 @@ interface Base {
 interface CompiledRuleset {
   readonly ruleset: Ruleset;
   readonly bases: readonly Base[];
-  readonly rules: WeakMap<Rule, CompiledRule>;
+  readonly chains: WeakMap<Chain, readonly CompiledRule[]>;
 }
 
 const compiled = new WeakMap<Ruleset, CompiledRuleset>();
@@ -64,7 +64,7 @@ function compile(ruleset: Ruleset): CompiledRuleset {
   const bases: Base[] = [];
   for (const table of ruleset.tables) for (const chain of table.chains.values()) if (chain.base !== undefined) bases.push({ table, chain });
   bases.sort((a, b) => (a.chain.base?.priority ?? 0) - (b.chain.base?.priority ?? 0));
-  const value = { ruleset, bases, rules: new WeakMap() };
+  const value = { ruleset, bases, chains: new WeakMap() };
   compiled.set(ruleset, value);
   return value;
 }
@@ -86,15 +86,16 @@ export function walk(ruleset: Ruleset, view: PacketView, options: WalkOptions = 
   let chains = 0;
   const visit = (table: Table, chain: Chain, base: Chain, doubts: string[], depth: number): End => {
     chains++;
-    for (const rule of chain.rules) {
-      if (options.without?.has(rule) === true) continue;
+    let list = c.chains.get(chain);
+    if (list === undefined) c.chains.set(chain, (list = chain.rules.map((rule) => compileRule(ruleset, table, rule))));
+    for (let i = 0; i < list.length; i++) {
+      const ready = list[i] as CompiledRule;
+      const { rule } = ready;
       if (options.acceptAt?.has(rule) === true) return 'accepted';
       rules++;
-      let ready = c.rules.get(rule);
-      if (ready === undefined) c.rules.set(rule, (ready = compileRule(ruleset, table, rule)));
-      let truth = evaluate(ready, view);
+      const truth = evaluate(ready, view);
       if (truth === 0) continue;
-      if (rule.action.do === 'continue') continue;
+      if (rule.action.do === 'continue' || options.without?.has(rule) === true) continue;
       if (options.untouched?.(table, rule) === true) continue;
       let action: Action = rule.action;
       let hit: SetHit | undefined;
@@ -172,9 +173,10 @@ export function walk(ruleset: Ruleset, view: PacketView, options: WalkOptions = 
 }
 
 function evaluate(ready: CompiledRule, view: PacketView): Truth {
+  const { tests } = ready;
   let all: Truth = 1;
-  for (const { test } of ready.tests) {
-    const t = test(view);
+  for (let i = 0; i < tests.length; i++) {
+    const t = (tests[i] as (typeof tests)[number]).test(view);
     if (t === 0) return 0;
     if (t === -1) all = -1;
   }
