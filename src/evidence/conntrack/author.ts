@@ -1,10 +1,11 @@
-import type { Mono, Netns } from '../../base/brand.ts';
+import { mono, type Mono, type Netns } from '../../base/brand.ts';
 import { clip } from '../../base/text.ts';
 import type { ExecEvent } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import type { ProcessIdentity } from '../../model/incident.ts';
 import { isUnavailable } from '../../model/unavailable.ts';
-import { identityOf, processFacts } from '../process/facts.ts';
+import { ask } from '../fact.ts';
+import { holdersOf, identityOf, processFacts } from '../process/facts.ts';
 
 /** Who asked the kernel to delete entries. */
 export interface Author {
@@ -19,16 +20,47 @@ export interface Author {
 /** Some time before an event in which its author's execve is looked for: 24 hours, as daemons live long. */
 const LIFETIME_NS = 24n * 3_600_000_000_000n;
 
+/** Port ids from here on were given by the kernel because the pid was taken: -4097 and below, as unsigned. */
+const FIRST_RANDOM = 2 ** 31;
+/** How long a delete may run after its start. */
+const COMMAND_NS = 2_000_000_000n;
+
 /** Who stands behind the port id of an event. A process that lived 5 ms is known by its execve, if that was seen. */
-export function authorOf(evidence: Evidence, port: number, at: Mono): Author {
+export function authorOf(evidence: Evidence, netns: Netns, port: number, at: Mono): Author {
   const exec = evidence.execs().findLast((e) => e.task.pid === port && e.time <= at + 5_000_000n && at - e.time < LIFETIME_NS);
   if (exec !== undefined) return ofExec(evidence, exec, port);
-  const found = port < 2 ** 22 ? identityOf(evidence, port) : undefined;
+  if (port >= FIRST_RANDOM) return ofNumber(evidence, netns, port, at);
+  const found = identityOf(evidence, port);
   // a kernel thread never deletes entries over netlink: then the number is no pid of ours
-  if (found === undefined || isUnavailable(found) || (found.cmdline === undefined && found.comm !== 'conntrack')) return { port, text: `a process that has ended (netlink port id ${port}${port < 2 ** 22 ? ', usually its pid' : ''})` };
+  if (isUnavailable(found) || (found.cmdline === undefined && found.comm !== 'conntrack')) return { port, text: `a process that has ended (netlink port id ${port}, usually its pid)` };
   const facts = processFacts(evidence, port);
   const parent = isUnavailable(facts) || facts.ppid <= 1 ? undefined : identityOf(evidence, facts.ppid);
   return withText(port, found, parent === undefined || isUnavailable(parent) ? undefined : parent);
+}
+
+/**
+ * A second socket of a process has a port id that is no pid (netlink_autobind). Whoever holds it still is found by the
+ * socket; one that has ended by the command that ran just before.
+ */
+function ofNumber(evidence: Evidence, netns: Netns, port: number, at: Mono): Author {
+  const command = deleteCommands(evidence, netns, mono(at > COMMAND_NS ? at - COMMAND_NS : 0n), mono(at + 5_000_000n)).at(-1);
+  if (command !== undefined) return { ...command.author, port };
+  const sockets = evidence.lastAnswer(ask('proc', netns, 'net/netlink'));
+  const inode = isUnavailable(sockets) || typeof sockets.body !== 'string' ? undefined : inodeOf(sockets.body, port);
+  const holders = inode === undefined ? undefined : holdersOf(evidence, inode);
+  const pid = holders === undefined || isUnavailable(holders) ? undefined : holders[0];
+  const process = pid === undefined ? undefined : identityOf(evidence, pid);
+  if (process === undefined || isUnavailable(process)) return { port, text: `a process that has ended (netlink port id ${port})` };
+  return withText(port, process, undefined);
+}
+
+/** /proc/net/netlink: `sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode`. */
+function inodeOf(text: string, port: number): number | undefined {
+  const lines = text.split('\n').map((line) => line.trim().split(/\s+/));
+  const pid = lines[0]?.indexOf('Pid') ?? -1, inode = lines[0]?.indexOf('Inode') ?? -1;
+  const row = pid < 0 || inode < 0 ? undefined : lines.find((fields) => fields[pid] === String(port));
+  const number = Number(row?.[inode]);
+  return row !== undefined && number > 0 ? number : undefined;
 }
 
 function ofExec(evidence: Evidence, exec: ExecEvent, port: number): Author {

@@ -30,12 +30,22 @@ export interface Destroyed {
 
 const GAP_NS = 500_000_000n;
 
+/** Events of a namespace in `[from, to]`, newest first. They come in order, so nothing older is looked at, or copied. */
+function* newestFirst(evidence: Evidence, netns: Netns, from: Mono, to: Mono): Generator<ConntrackEvent> {
+  const events = evidence.conntrackEvents();
+  for (let i = events.length - 1; i >= 0; i--) {
+    const e = events[i]!;
+    if (e.time < from) return;
+    if (e.netns === netns && e.time <= to) yield e;
+  }
+}
+
 /** Deletes that overlap `[from, to]`, oldest first. */
 export function deletions(evidence: Evidence, netns: Netns, from: Mono, to: Mono): readonly Deletion[] {
   const open = new Map<number, { first: Mono; last: Mono; count: number }>();
   const found: { port: number; first: Mono; last: Mono; count: number }[] = [];
-  for (const e of evidence.conntrackEvents(netns)) {
-    if (e.change !== 'destroy' || e.requester === 0 || e.time < from || e.time > to) continue;
+  for (const e of [...newestFirst(evidence, netns, from, to)].reverse()) {
+    if (e.change !== 'destroy' || e.requester === 0) continue;
     const count = e.burst?.count ?? 1;
     const run = open.get(e.requester);
     if (run !== undefined && e.time - run.last <= GAP_NS) {
@@ -48,24 +58,29 @@ export function deletions(evidence: Evidence, netns: Netns, from: Mono, to: Mono
     found.push(next);
   }
   const seen = found.map((f): Deletion => {
-    const author = authorOf(evidence, f.port, f.first);
+    const author = authorOf(evidence, netns, f.port, f.first);
     const words = author.process?.cmdline;
     return { first: f.first, last: f.last, count: f.count, author, ...(words === undefined ? {} : { flush: /\s(-F|--flush)\b/.test(words) }), seen: true };
   });
-  const told = new Set(seen.map((d) => d.author.port));
-  const inferred = deleteCommands(evidence, netns, from, to).filter((c) => !told.has(c.author.port)).map((c): Deletion => ({ first: c.time, last: c.time, count: 0, author: c.author, flush: c.flush, seen: false }));
+  const told = new Set(seen.map((d) => d.author.process?.pid));
+  const inferred = deleteCommands(evidence, netns, from, to).filter((c) => !told.has(c.author.process?.pid)).map((c): Deletion => ({ first: c.time, last: c.time, count: 0, author: c.author, flush: c.flush, seen: false }));
   return [...seen, ...inferred].sort((a, b) => Number(a.first - b.first));
 }
 
 /** The last destroy event of an exchange (whichever end began it) in `[from, to]`; bursts are searched by hash. */
 export function destroyedEntry(evidence: Evidence, netns: Netns, tuple: Tuple, from: Mono, to: Mono): Destroyed | undefined {
-  const found = evidence.conntrackEvents(netns).findLast((e) => e.change === 'destroy' && e.time >= from && e.time <= to && concerns(e, tuple));
+  let found: ConntrackEvent | undefined;
+  for (const e of newestFirst(evidence, netns, from, to)) {
+    if (e.change !== 'destroy' || !concerns(e, tuple)) continue;
+    found = e;
+    break;
+  }
   if (found === undefined) return undefined;
   const exact = sameExchange(found.entry.original, tuple);
   const entry = exact ? found.entry : { original: tuple, reply: inverse(tuple), status: found.entry.status };
   return {
     time: found.time, entry,
-    ...(found.requester === 0 ? {} : { author: authorOf(evidence, found.requester, found.time) }),
+    ...(found.requester === 0 ? {} : { author: authorOf(evidence, netns, found.requester, found.time) }),
     ...(exact && found.entry.timeout !== undefined ? { left: found.entry.timeout } : {}),
   };
 }
@@ -86,12 +101,11 @@ export function rivalryOf(winner: Pick<ConntrackEntry, 'original' | 'reply'>, or
 
 /** The entry that was inserted around `at` and has one of the two tuples; the newest one. */
 export function winnerAmong(evidence: Evidence, netns: Netns, original: Tuple, reply: Tuple | undefined, at: Mono, within = 1_000_000_000n): { readonly event: ConntrackEvent; readonly rivalry: Rivalry } | undefined {
-  const events = evidence.conntrackEvents(netns);
   let best: { event: ConntrackEvent; rivalry: Rivalry; away: bigint } | undefined;
-  for (const event of events) {
+  for (const event of newestFirst(evidence, netns, mono(at > within ? at - within : 0n), mono(at + within))) {
     if (event.change !== 'new' || event.burst !== undefined) continue;
     const away = event.time > at ? event.time - at : at - event.time;
-    if (away > within || (best !== undefined && best.away < away)) continue;
+    if (best !== undefined && best.away <= away) continue;
     const rivalry = rivalryOf(event.entry, original, reply);
     if (rivalry !== undefined) best = { event, rivalry, away };
   }

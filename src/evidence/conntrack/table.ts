@@ -4,13 +4,30 @@ import { IPS } from '../../model/conntrack.ts';
 import type { ConntrackEntry, Tuple } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
-import { ask, fact } from '../fact.ts';
+import { ask } from '../fact.ts';
 import { sysctlNumber } from '../socket/sysctl.ts';
 import { sameExchange } from './tuple.ts';
 
-/** The connection table as it is now. Large tables are read in part; then `status` says so. */
+/** A table that was read so lately is new enough: entries live for seconds at least, and a long one takes time to read. */
+const RECENT_NS = 2_000_000_000n;
+
+/**
+ * The connection table, at most two seconds old. Large tables are read in part; then `status` says so. Only the newest
+ * decoded table of a namespace is kept: one of 80,000 entries takes some 50 MB.
+ */
 export function conntrackTable(evidence: Evidence, netns: Netns): Maybe<ConntrackTable> {
-  return fact(evidence, ask('conntrack-table', netns), (body): Maybe<ConntrackTable> => (typeof body === 'string' ? { unavailable: 'malformed', what: 'listing conntrack entries', why: 'text instead of netlink messages' } : decodeConntrackTable(body)));
+  const question = ask('conntrack-table', netns);
+  const last = evidence.lastAnswer(question);
+  if (isUnavailable(last) && last.unavailable === 'pending') return last;
+  const answer = !isUnavailable(last) && evidence.now - last.time < RECENT_NS ? last : evidence.answer(question);
+  if (isUnavailable(answer)) return answer;
+  if (typeof answer.body === 'string') return { unavailable: 'malformed', what: 'listing conntrack entries', why: 'text instead of netlink messages' };
+  const key = `conntrack-table decoded\u0000${netns}`;
+  const known = evidence.memo.get(key) as { readonly time: bigint; readonly table: ConntrackTable } | undefined;
+  if (known?.time === answer.time) return known.table;
+  const table = decodeConntrackTable(answer.body);
+  evidence.memo.set(key, { time: answer.time, table });
+  return table;
 }
 
 /** Entries of which the tuple is either half. */

@@ -64,9 +64,10 @@ function reading(evidence: Evidence, netns: Netns, file: CounterFile, which: 'be
   const question = ask('proc', netns, `net/${file}`);
   const answer = which === 'after' ? evidence.answer(question) : evidence.before(question);
   if (isUnavailable(answer)) return answer;
-  const key = `counters\u0000${file}\u0000${netns}\u0000${answer.time}`;
-  const known = evidence.memo.get(key);
-  if (known !== undefined) return known as Reading;
+  // one reading of each kind is kept, not one for every time it was read
+  const key = `counters\u0000${file}\u0000${netns}\u0000${which}`;
+  const known = evidence.memo.get(key) as Reading | undefined;
+  if (known?.time === answer.time) return known;
   const text = typeof answer.body === 'string' ? answer.body : new TextDecoder().decode(answer.body);
   const result = { time: answer.time, ...decode(file, text) };
   evidence.memo.set(key, result);
