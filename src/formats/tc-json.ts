@@ -1,7 +1,7 @@
 import type { Qdisc, TrafficAction, TrafficClass, TrafficFilter } from '../model/network.ts';
 import { decodeArray, decodeList, isObject, number, object, objects, text, wordNumber, type Decoded, type Json } from './json-fields.ts';
 
-/** JSON of iproute2's `tc -j -s -d qdisc|filter` (tc(8)); classes are plain text up to iproute2 6.1, JSON later. */
+/** JSON of iproute2's `tc -j -s -d qdisc|filter` (tc(8)); classes are plain text, each device's under a line `# dev NAME`. */
 export function decodeQdiscs(source: string): Decoded<Qdisc> {
   return decodeList(source, (o) => {
     const kind = text(o, 'kind');
@@ -22,7 +22,7 @@ export function decodeQdiscs(source: string): Decoded<Qdisc> {
 }
 
 export function decodeClasses(source: string): Decoded<TrafficClass> {
-  if (/^\s*class /.test(source)) return decodeClassText(source);
+  if (/^\s*(class |# dev )/.test(source)) return decodeClassText(source);
   return decodeList(source, (o) => {
     const kind = text(o, 'class') ?? text(o, 'kind');
     const id = text(o, 'handle') ?? text(o, 'classid');
@@ -42,8 +42,14 @@ export function decodeClasses(source: string): Decoded<TrafficClass> {
 function decodeClassText(source: string): Decoded<TrafficClass> {
   const values: TrafficClass[] = [];
   let skipped = 0;
-  for (const block of source.split(/^(?=class )/m)) {
+  let device = '';
+  for (const block of source.split(/^(?=class |# dev )/m)) {
     if (block.trim() === '') continue;
+    const heading = /^# dev (\S+)/.exec(block);
+    if (heading !== null) {
+      device = heading[1]!;
+      continue;
+    }
     const m = /^class (\S+) (\S+) (?:(root)|parent (\S+))/.exec(block);
     if (m === null) {
       skipped += 1;
@@ -53,7 +59,7 @@ function decodeClassText(source: string): Decoded<TrafficClass> {
     const sent = /Sent (\d+) bytes (\d+) pkt \(dropped (\d+), overlimits (\d+)/.exec(block);
     const parent = m[4], leaf = word('leaf'), rate = word('rate'), ceil = word('ceil');
     values.push({
-      kind: m[1]!, id: m[2]!, device: '',
+      kind: m[1]!, id: m[2]!, device,
       bytes: Number(sent?.[1] ?? 0), packets: Number(sent?.[2] ?? 0), drops: Number(sent?.[3] ?? 0), overlimits: Number(sent?.[4] ?? 0),
       ...(parent === undefined ? {} : { parent }), ...(leaf === undefined ? {} : { leaf }),
       ...(rate === undefined ? {} : { rate: rate.toLowerCase() }), ...(ceil === undefined ? {} : { ceil: ceil.toLowerCase() }),
@@ -78,6 +84,7 @@ export function decodeFilters(source: string): Decoded<TrafficFilter> {
 
 function decodeFilterList(list: unknown, where: string): Decoded<TrafficFilter> {
   const direction = where === 'ingress' || where === 'egress' ? where : 'other';
+  if (typeof list === 'string') return decodeFilterText(list, direction, where);
   const all = decodeArray(list, (o): TrafficFilter | 'head' | undefined => {
     const kind = text(o, 'kind');
     const preference = number(o, 'pref');
@@ -107,6 +114,42 @@ function decodeFilterList(list: unknown, where: string): Decoded<TrafficFilter> 
     };
   });
   return { ...all, values: all.values.filter((v): v is TrafficFilter => v !== 'head') };
+}
+
+/** The plain listing, which tc gives where its JSON would be broken: blocks that begin with `filter`. */
+function decodeFilterText(source: string, direction: TrafficFilter['direction'], where: string): Decoded<TrafficFilter> {
+  const values: TrafficFilter[] = [];
+  let skipped = 0;
+  for (const block of source.split(/^(?=filter )/m)) {
+    if (block.trim() === '') continue;
+    const m = /^filter (?:parent (\S+) )?protocol (\S+) pref (\d+) (\S+)(?: chain (\d+))?/.exec(block);
+    if (m === null) {
+      skipped += 1;
+      continue;
+    }
+    const handle = /\b(?:handle|fh) (\S+)/.exec(block)?.[1];
+    const actions = [...block.matchAll(/action order \d+: +(\S+)([\s\S]*?)(?=action order|$)/g)].map((a): TrafficAction => {
+      const body = a[2] ?? '';
+      const control = a[1] === 'gact' ? /action (\S+)/.exec(body)?.[1] : a[1] === 'police' ? /action (\S+)/.exec(body)?.[1] : undefined;
+      const toDevice = /(?:to device|device) (\S+?)\)?\s/.exec(body)?.[1], rate = /\brate (\S+)/.exec(body)?.[1];
+      const sent = /Sent \d+ bytes (\d+) pkts? \(dropped (\d+)/.exec(body);
+      return { kind: a[1]!, packets: Number(sent?.[1] ?? 0), drops: Number(sent?.[2] ?? 0), ...(control === undefined ? {} : { control: control.split('/')[0]! }), ...(toDevice === undefined ? {} : { toDevice }), ...(rate === undefined ? {} : { rate }) };
+    });
+    const police = /^\s*police 0x/m.test(block) ? [{ kind: 'police', control: /action (\S+)/.exec(block)?.[1] ?? 'drop', rate: /\brate (\S+)/.exec(block)?.[1] ?? '?', drops: Number(/dropped (\d+)/.exec(block)?.[1] ?? 0), packets: 0 }] : [];
+    if (handle === undefined && actions.length === 0 && police.length === 0) continue; // the head of a preference
+    if (/ht divisor/.test(block)) continue;
+    const id = /\bid (\d+)/.exec(block)?.[1], tag = /\btag ([0-9a-f]{16})/.exec(block)?.[1], name = /^filter .*? (\S+:\[\S*\]|\S+\.o:\S+) /.exec(block)?.[1];
+    const parent = m[1] ?? (direction === 'other' && where !== 'root' ? where : undefined);
+    const flowId = /\bflowid (\S+)/.exec(block)?.[1];
+    values.push({
+      direction: directionOf(parent) ?? direction, protocol: m[2]!, preference: Number(m[3]), kind: m[4]!, chain: Number(m[5] ?? 0), directAction: /direct-action/.test(block),
+      matches: [...block.matchAll(/match ([0-9a-f]{8})\/([0-9a-f]{8}) at (\d+)/g)].map((x) => ({ value: Number.parseInt(x[1]!, 16), mask: Number.parseInt(x[2]!, 16), offset: Number(x[3]) })),
+      actions: [...actions, ...police],
+      ...(handle === undefined ? {} : { handle }), ...(parent === undefined ? {} : { parent }), ...(flowId === undefined ? {} : { classId: flowId }),
+      ...(id === undefined && tag === undefined ? {} : { program: { ...(name === undefined ? {} : { name }), ...(id === undefined ? {} : { id: Number(id) }), ...(tag === undefined ? {} : { tag }) } }),
+    });
+  }
+  return { values, status: 'ok', skipped };
 }
 
 function program(options: Json): Pick<TrafficFilter, 'program'> {

@@ -1,3 +1,4 @@
+import { gatewayTo } from '../../evidence/network/gateway.ts';
 import { findOwnerOfAddress } from '../../evidence/network/hosts.ts';
 import { forwardPath } from '../../evidence/network/path.ts';
 import { routedPacket } from '../../evidence/network/packet.ts';
@@ -15,7 +16,7 @@ import type { Topic } from '../../model/question.ts';
 import type { Symptom } from '../../model/symptom.ts';
 import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
 
-export const ttlNeeds: readonly Topic[] = ['sysctl', 'route', 'route6', 'rule', 'rule6', 'link', 'address', 'nft', 'iptables', 'iptables-legacy', 'ip6tables', 'ip6tables-legacy', 'ipset'];
+export const ttlNeeds: readonly Topic[] = ['sysctl', 'route', 'route6', 'rule', 'rule6', 'link', 'address', 'bridge-link', 'nft', 'iptables', 'iptables-legacy', 'ip6tables', 'ip6tables-legacy', 'ipset'];
 
 /** Hosts do not start lower than this, but by intent or mistake (RFC 1700: 64; BSDs, Linux 64, Windows 128). */
 const USUAL = 32;
@@ -168,6 +169,26 @@ function loop(evidence: Evidence, symptom: Symptom, to: string, from: string, na
   if (best === undefined) return cannotTell('the loop has no routers', 'the routes');
   const { hop } = best;
   const at = netnsText(evidence, hop.netns);
+  // a router of the circle that has the owner of the destination on one of its wires only lacks the route to it
+  for (const h of circle) {
+    const gateway = best.better === undefined ? gatewayTo(evidence, h.netns, to) : undefined;
+    if (gateway === undefined) continue;
+    if (isUnavailable(gateway)) {
+      if (gateway.unavailable === 'pending') return cannotTell(unavailableText(gateway), 'the other namespaces');
+      continue;
+    }
+    if (gateway.why !== 'has-destination') continue;
+    const there = netnsText(evidence, h.netns);
+    const words = `${to}/${to.includes(':') ? 128 : 32} via ${gateway.address} dev ${gateway.device}`;
+    const flag = to.includes(':') ? '-6 ' : '';
+    return {
+      outcome: 'found', confidence: 0.97, severity: 'critical', identity: `loop|${[...circle.map((c) => c.netns)].sort().join(',')}|${to}`,
+      explanation: `Packets from ${from} to ${to} circle between ${circle.map((c) => netnsText(evidence, c.netns)).join(' and ')} until their ${name} runs out. In ${there} they leave by ${routeText(h.route)}, back to where they came from. ${to} is behind ${gateway.address} on ${gateway.device} there, and no route says so.`,
+      culprit: { kind: 'route', text: `routing loop (ttl): ${routeText(h.route)} in ${there}, no route to ${to}`, destination: h.route.destination, table: h.route.table, type: 'unicast' },
+      evidence: [...lines, ...circle.map((c) => ({ source: `ip route in ${netnsText(evidence, c.netns)}`, text: routeText(c.route) }))],
+      remedies: [{ text: `Add the missing route in ${there}.`, command: iproute(evidence, h.netns, 'ip', `${flag}route add ${words}`), undo: iproute(evidence, h.netns, 'ip', `${flag}route del ${words}`), risk: 'low' }],
+    };
+  }
   const six = to.includes(':') ? '-6 ' : '';
   const del = iproute(evidence, hop.netns, 'ip', `${six}route del ${routeText(hop.route)}`);
   return {

@@ -63,7 +63,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   const set: (readonly [string, number])[] = all ? [['net.ipv6.conf.all.disable_ipv6', 0], [key, 0]] : [[key, 0]];
   return {
     outcome: 'found',
-    confidence: symptom.kind === 'drop' ? 0.97 : 0.92,
+    confidence: symptom.kind === 'drop' ? 0.97 : 0.96,
     severity: 'warning',
     identity: `disable_ipv6|${chosen}`,
     explanation: `IPv6 is switched off on ${chosen} in ${where} (${key} = 1). ${symptom.kind === 'drop' ? `IPv6 packets that come in there are dropped.` : `So there is neither an address nor a route for ${to}, and the call fails with ${symptom.kind === 'call' ? symptom.call.errno : ''}.`} Its IPv6 addresses went when it was switched off.`,

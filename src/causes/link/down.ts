@@ -151,5 +151,5 @@ function foundAt(symptom: Symptom, evidence: Evidence, device: Link, obstacle: O
 }
 
 function up(evidence: Evidence, netns: Netns, name: string): Remedy {
-  return { text: `Bring ${name} up in ${netnsText(evidence, netns)}.`, command: iproute(evidence, netns, 'ip', `link set ${shellQuote(name)} up`), undo: iproute(evidence, netns, 'ip', `link set ${shellQuote(name)} down`), risk: 'low' };
+  return { text: `Bring ${name} up in ${netnsText(evidence, netns)}; the kernel takes up to a second to see the carrier.`, command: `${iproute(evidence, netns, 'ip', `link set ${shellQuote(name)} up`)} && sleep 1`, undo: iproute(evidence, netns, 'ip', `link set ${shellQuote(name)} down`), risk: 'low' };
 }

@@ -4,7 +4,8 @@ import { carries, nextHopOf, unresolved, type NextHop } from '../../evidence/net
 import { addresses, linkNamed, sysctls } from '../../evidence/network/read.ts';
 import { ipv4Conf, sysctlNumber, sysctlSet } from '../../evidence/network/sysctl.ts';
 import { walkWire } from '../../evidence/network/wire.ts';
-import { symbolOf, symptomLine } from '../../evidence/network/words.ts';
+import { decideRoute } from '../../evidence/network/routing.ts';
+import { sourceOf, symbolOf, symptomLine } from '../../evidence/network/words.ts';
 import { iproute, netnsText } from '../../evidence/netns.ts';
 import type { Netns } from '../../base/brand.ts';
 import { shellQuote } from '../../base/text.ts';
@@ -77,6 +78,11 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   };
 }
 
+/** IPv6 solicits a failed neighbour again after a pause of its own: have it forget the entry at once. */
+function reask(evidence: Evidence, netns: Netns, hop: NextHop, command: string): string {
+  return hop.address.includes(':') ? `${command} && ${iproute(evidence, netns, 'ip', `-6 neigh flush dev ${shellQuote(hop.device)} to ${hop.address}`)}` : command;
+}
+
 interface Why {
   readonly why: string;
   readonly sure: boolean;
@@ -89,7 +95,7 @@ interface Why {
 function why(evidence: Evidence, symptom: Symptom, hop: NextHop, reached: { readonly netns: Netns; readonly device: string } | undefined, obstacle: string | undefined): Why | undefined {
   const neighbour = (extra: string): Culprit => ({ kind: 'neighbour', text: `neighbour ${hop.address} on ${hop.device}${extra}`, ip: hop.address, dev: hop.device, state: hop.entry?.states[0] ?? 'none' });
   if (reached !== undefined) {
-    const silent = mute(evidence, reached, hop);
+    const silent = mute(evidence, reached, hop) ?? distrusted(evidence, symptom, reached, hop);
     if (silent === 'pending') return undefined;
     if (silent !== undefined) return silent;
     const at = netnsText(evidence, reached.netns);
@@ -121,7 +127,7 @@ function why(evidence: Evidence, symptom: Symptom, hop: NextHop, reached: { read
   const remedies: Remedy[] = [];
   const prefix = isUnavailable(own) ? undefined : own.find((a) => a.device === hop.device && a.family === (hop.address.includes(':') ? 6 : 4) && a.scope === 'global')?.prefixLength;
   if (peer !== undefined && !isUnavailable(peer) && peer.link.master === undefined) {
-    remedies.push({ text: `The only host on that wire is ${netnsText(evidence, peer.netns)}. If ${hop.address} is to be its address, give it back; else correct the destination at the sender.`, command: iproute(evidence, peer.netns, 'ip', `addr add ${hop.address}/${prefix ?? (hop.address.includes(':') ? 128 : 32)} dev ${shellQuote(peer.link.name)}`), undo: iproute(evidence, peer.netns, 'ip', `addr del ${hop.address}/${prefix ?? (hop.address.includes(':') ? 128 : 32)} dev ${shellQuote(peer.link.name)}`), risk: 'medium' });
+    remedies.push({ text: `The only host on that wire is ${netnsText(evidence, peer.netns)}. If ${hop.address} is to be its address, give it back; else correct the destination at the sender.`, command: reask(evidence, symptom.netns, hop, iproute(evidence, peer.netns, 'ip', `addr add ${hop.address}/${prefix ?? (hop.address.includes(':') ? 128 : 32)} dev ${shellQuote(peer.link.name)}${hop.address.includes(':') ? ' nodad' : ''}`)), undo: iproute(evidence, peer.netns, 'ip', `addr del ${hop.address}/${prefix ?? (hop.address.includes(':') ? 128 : 32)} dev ${shellQuote(peer.link.name)}`), risk: 'medium' });
   }
   remedies.push({ text: `Start the host that has ${hop.address}, or correct the address that is sent to. From here one can only ask again.`, command: iproute(evidence, symptom.netns, 'ip', `neigh flush dev ${shellQuote(hop.device)} to ${hop.address}`), risk: 'low' });
   return {
@@ -130,6 +136,30 @@ function why(evidence: Evidence, symptom: Symptom, hop: NextHop, reached: { read
     culprit: neighbour(': no host on the link has this address'),
     lines: [],
     remedies,
+  };
+}
+
+/** The neighbour ignores ARP requests whose sender it would not answer by the same device: rp_filter and arp_filter look at the way back. */
+function distrusted(evidence: Evidence, symptom: Symptom, reached: { readonly netns: Netns; readonly device: string }, hop: NextHop): Why | 'pending' | undefined {
+  const source = symptom.kind === 'drop' ? symptom.drop.packet.arp?.sender ?? symptom.drop.packet.ip?.source : symptom.kind === 'call' ? sourceOf(symptom.call) : undefined;
+  if (source === undefined || source.includes(':')) return undefined;
+  const { netns, device } = reached;
+  const filter = ipv4Conf(evidence, netns, 'rp_filter', device);
+  const back = decideRoute(evidence, netns, { to: source });
+  for (const a of [filter, back]) if (isUnavailable(a) && a.unavailable === 'pending') return 'pending';
+  if (isUnavailable(filter) || isUnavailable(back) || filter.effective === 0) return undefined;
+  const by = back.kind === 'route' ? back.route?.device : undefined;
+  if (by === device || (by !== undefined && filter.effective === 2)) return undefined;
+  const at = netnsText(evidence, netns);
+  const none = by === undefined;
+  return {
+    why: `The address is one of ${at}, but it ignores requests from ${source}: rp_filter is ${filter.effective} on its ${device}, and ${none ? 'no route leads back to that source' : `the route back leaves by ${by}`}.`,
+    sure: true,
+    culprit: { kind: 'sysctl', text: `${filter.key} rp_filter = ${filter.effective} in ${at}, so ${hop.address} does not answer ${source}`, name: filter.key, value: filter.device, all: filter.all, effective: filter.effective, interface: device, ip: hop.address },
+    lines: [{ source: `sysctl in ${at}`, text: `${filter.key} = ${filter.device}, ${filter.allKey} = ${filter.all}` }, { source: `ip route in ${at}`, text: none ? `no route to ${source}` : `${source} dev ${by}` }],
+    remedies: none
+      ? [{ text: `Add the way back to ${source} in ${at}; answers need it, too.`, command: iproute(evidence, netns, 'ip', `route add ${source}/32 dev ${shellQuote(device)}`), undo: iproute(evidence, netns, 'ip', `route del ${source}/32 dev ${shellQuote(device)}`), risk: 'low' }]
+      : [{ text: `Loose mode on ${device}: a route back by any interface is then enough.`, command: sysctlSet(evidence, netns, [[filter.key, 2]]), undo: sysctlSet(evidence, netns, [[filter.key, filter.device]]), risk: 'low' }],
   };
 }
 

@@ -142,6 +142,10 @@ function remediesOf(symptom: Symptom, evidence: Evidence, device: string, length
   if (q.kind === 'pfifo' || q.kind === 'bfifo') {
     const limit = p.limit ?? 1;
     const next = q.kind === 'pfifo' ? Math.max(1000, limit * 10) : Math.max(1500000, limit * 10);
+    const own = tc(`qdisc replace dev ${dev} ${at}${handle} ${q.kind} limit ${next}`);
+    const back = tc(`qdisc replace dev ${dev} ${at}${handle} ${q.kind} limit ${limit}`);
+    const above = shaperAbove(symptom, evidence, device, lost);
+    if (above !== undefined) remedies.push({ text: `${above.text}, and let ${next} ${q.kind === 'pfifo' ? 'packets' : 'bytes'} wait: no queue holds a lasting surplus.`, command: `${tc(above.command)} && ${own}`, undo: `${tc(above.undo)} && ${back}`, risk: 'medium' });
     remedies.push({ text: `Let ${next} ${q.kind === 'pfifo' ? 'packets' : 'bytes'} wait.`, command: tc(`qdisc replace dev ${dev} ${at}${handle} ${q.kind} limit ${next}`), undo: tc(`qdisc replace dev ${dev} ${at}${handle} ${q.kind} limit ${limit}`), risk: 'low' });
     return remedies;
   }
@@ -168,6 +172,21 @@ function remediesOf(symptom: Symptom, evidence: Evidence, device: string, length
   }
   if (q.root) remedies.push({ text: `Take the qdisc away; the device then has its default one.`, command: tc(`qdisc del dev ${dev} root`), risk: 'medium' });
   return remedies;
+}
+
+/** The shaper that a plain queue hangs under, where more comes than its rate lets out; undefined where only bursts overflow. */
+function shaperAbove(symptom: Symptom, evidence: Evidence, device: string, lost: LosingQueue): { readonly text: string; readonly command: string; readonly undo: string } | undefined {
+  const inside = lost.class;
+  const dev = shellQuote(device);
+  const rate = inside?.kind === 'htb' ? tcRate(inside.ceil ?? inside.rate) : undefined;
+  if (inside !== undefined && rate !== undefined) {
+    const offered = offeredRate(symptom, evidence, rate);
+    if (offered === undefined || offered < rate * 1.3) return undefined;
+    const next = Math.ceil((4 * offered) / 1e5) * 1e5;
+    const change = (r: string, c: string): string => `class change dev ${dev} parent ${inside.parent ?? `${inside.id.split(':')[0]}:`} classid ${inside.id} htb rate ${r} ceil ${c}`;
+    return { text: `About ${bitText(Math.ceil(offered / 1000) * 1000)} comes to class ${inside.id}, more than its ${bitText(rate)}: raise its rate to ${bitText(next)}`, command: change(bitText(next), bitText(next)), undo: change(inside.rate ?? bitText(rate), inside.ceil ?? bitText(rate)) };
+  }
+  return undefined;
 }
 
 /** Bits a second that came to the queue: what passed and what it dropped since the reading before the loss; else from the drop counters. */
