@@ -54,7 +54,7 @@ export function replay(records: readonly RawRecord[], options: ReplayOptions): R
   let judged = host.time;
 
   const add = (event: Event): void => {
-    if (filtered && (event.kind === 'drop-count' || !wanted(options.filter, event))) return;
+    if (filtered && (event.kind === 'drop-count' || event.kind === 'call-count' || !wanted(options.filter, event))) return;
     if (event.kind === 'drop' || event.kind === 'call') eventsSeen += 1;
     if (event.kind === 'missed') losses.push({ source: event.source, count: event.count, text: event.text });
     options.onEvent?.(event);

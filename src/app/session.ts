@@ -101,7 +101,7 @@ export function createSession(options: SessionOptions): Session {
   const add = (event: Event): void => {
     // exact counters know no flows: with a filter, samples are counted
     if (!options.keep(event)) return;
-    if (filtered && (event.kind === 'drop-count' || !wanted(filter, event))) return;
+    if (filtered && (event.kind === 'drop-count' || event.kind === 'call-count' || !wanted(filter, event))) return;
     if (event.kind === 'drop' || event.kind === 'call') eventsSeen += 1;
     if (event.kind === 'missed') {
       const loss = { source: event.source, count: event.count, text: event.text };

@@ -206,22 +206,29 @@ export function countLost(a: Assembler, slot: number, map: string): void {
 
 /**
  * The sampling budget of a counter, whose value R0 points to (layout: packets, bytes, tokens, refilled): falls through
- * when this event may be described, leaves to `shed` otherwise. Under flood the budget is empty and all that is left is
- * a look at the clock. R9 keeps the value meanwhile.
+ * when this event may be described, leaves to `shed` otherwise. A counter that is new on this CPU (`refilled` is 0) has
+ * `burst`, an empty one gets one more every `refillNs`. Under flood all that is left is a look at the clock. R9 keeps the
+ * value meanwhile.
  */
-export function budget(a: Assembler, value: { tokens: number; refilled: number }, refillNs: number, shed: string): void {
+export function budget(a: Assembler, value: { tokens: number; refilled: number }, burst: number, refillNs: number, shed: string): void {
   const spend = a.fresh('budget.spend');
+  const known = a.fresh('budget.known');
+  const refill = a.fresh('budget.refill');
   a.movReg(R9, R0);
   a.load(8, R1, R9, value.tokens);
   a.jumpIf('ne', R1, 0, spend);
   a.call(HELPER.ktimeGetNs);
-  a.load(8, R1, R9, value.refilled);
-  a.alu('add', R1, refillNs);
-  a.jumpIfReg('lt', R0, R1, shed);
-  a.store(8, R9, value.refilled, R0);
+  a.load(8, R2, R9, value.refilled);
+  a.jumpIf('ne', R2, 0, known);
+  a.mov(R1, burst);
+  a.jump(refill);
+  a.label(known);
+  a.alu('add', R2, refillNs);
+  a.jumpIfReg('lt', R0, R2, shed);
   a.mov(R1, 1);
+  a.label(refill);
+  a.store(8, R9, value.refilled, R0);
   a.label(spend);
   a.alu('sub', R1, 1);
   a.store(8, R9, value.tokens, R1);
 }
-

@@ -119,7 +119,7 @@ export function callProgram(btf: Btf, arch: string, filter: boolean): Program | 
   a.jumpIf('ne', R0, 0, 'known');
   a.storeImm(8, FP, VALUE + COUNT_VALUE.packets, 0);
   a.storeImm(8, FP, VALUE + COUNT_VALUE.bytes, 0);
-  a.storeImm(8, FP, VALUE + COUNT_VALUE.tokens, BURST);
+  a.storeImm(8, FP, VALUE + COUNT_VALUE.tokens, 0);
   a.storeImm(8, FP, VALUE + COUNT_VALUE.refilled, 0);
   a.mapFd(R1, 'calls');
   a.movReg(R2, FP);
@@ -136,7 +136,7 @@ export function callProgram(btf: Btf, arch: string, filter: boolean): Program | 
   a.load(8, R1, R0, COUNT_VALUE.packets);
   a.alu('add', R1, 1);
   a.store(8, R0, COUNT_VALUE.packets, R1);
-  budget(a, COUNT_VALUE, REFILL_NS, 'leave');
+  budget(a, COUNT_VALUE, BURST, REFILL_NS, 'leave');
 
   a.load(8, R9, R6, 0);
   a.load(8, R8, FP, NR_SLOT);

@@ -21,6 +21,9 @@ export const SAMPLE_REFILL_NS = 25_000_000;
 /** Slots of the map `lost`. */
 export const DROP_LOST = { ring: 0, counters: 1 } as const;
 
+/** Smallest number that is an ethertype (include/uapi/linux/if_ether.h). */
+const ETH_P_802_3_MIN = 0x0600;
+
 /** Stack slots. The key of the counter is at KEY, its initial value at VALUE. */
 const KEY = -64;
 const VALUE = -112;
@@ -89,9 +92,9 @@ export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Pro
   a.jump('have-net');
   a.label('no-device');
   a.storeImm(4, FP, KEY + COUNT_KEY.ifindex, 0);
-  // neither device nor protocol: Unix, netlink and other sockets' messages, which are no packets
+  // no device and no ethertype (netlink puts its own protocol there): messages of Unix and netlink sockets are no packets
   a.load(4, R1, FP, KEY + COUNT_KEY.protocol);
-  a.jumpIf('eq', R1, 0, 'leave');
+  a.jumpIf('lt', R1, ETH_P_802_3_MIN, 'leave');
   field(a, access, 8, R9, R7, at('sk_buff', 'sk'));
   if (args.receiver !== undefined) {
     a.jumpIf('ne', R9, 0, 'have-sock');
@@ -134,7 +137,7 @@ export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Pro
   a.jumpIf('ne', R0, 0, 'known');
   a.storeImm(8, FP, VALUE + COUNT_VALUE.packets, 0);
   a.storeImm(8, FP, VALUE + COUNT_VALUE.bytes, 0);
-  a.storeImm(8, FP, VALUE + COUNT_VALUE.tokens, SAMPLE_BURST);
+  a.storeImm(8, FP, VALUE + COUNT_VALUE.tokens, 0);
   a.storeImm(8, FP, VALUE + COUNT_VALUE.refilled, 0);
   a.mapFd(R1, 'counts');
   a.movReg(R2, FP);
@@ -151,7 +154,6 @@ export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Pro
   countLost(a, DROP_LOST.counters, 'lost');
   a.jump('leave');
   a.label('made');
-  // a per-CPU element made here is zero on the other CPUs: they begin with the clock's budget
   a.label('known');
   a.load(8, R1, R0, COUNT_VALUE.packets);
   a.alu('add', R1, 1);
@@ -159,7 +161,7 @@ export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Pro
   a.load(8, R1, R0, COUNT_VALUE.bytes);
   a.aluReg('add', R1, R8);
   a.store(8, R0, COUNT_VALUE.bytes, R1);
-  budget(a, COUNT_VALUE, SAMPLE_REFILL_NS, 'leave');
+  budget(a, COUNT_VALUE, SAMPLE_BURST, SAMPLE_REFILL_NS, 'leave');
 
   describe();
 

@@ -1,12 +1,12 @@
-import type { DropCountEvent } from '../model/event.ts';
 import type { Growing } from './incidents.ts';
+import type { Store } from './store.ts';
 
 /**
- * How many packets an incident lost. The kernel-side counters are exact per (place, reason, namespace, interface,
- * protocol). Where all samples of a counter belong to one incident, its count is the counter; where several incidents
- * share a counter, it is divided in proportion to their samples.
+ * How many packets or calls an incident lost. The kernel-side counters are exact per (place, reason, namespace,
+ * interface, protocol), or per (process, system call, errno). Where all samples of a counter belong to one incident, its
+ * count is the counter; where several incidents share a counter, it is divided in proportion to their samples.
  */
-export function counts(incident: Growing, samples: ReadonlyMap<string, number>, exact: ReadonlyMap<string, DropCountEvent>): { count: number; bytes: number } {
+export function counts(incident: Growing, samples: ReadonlyMap<string, number>, exact: Store['exact']): { count: number; bytes: number } {
   let count = 0;
   let bytes = 0;
   const mine = new Map<string, { seen: number; bytes: number }>();
@@ -21,15 +21,15 @@ export function counts(incident: Growing, samples: ReadonlyMap<string, number>, 
     sum.bytes += sign.bytes;
   }
   for (const [key, own] of mine) {
-    const total = exact.get(key);
-    if (total === undefined || total.packets < own.seen) {
+    const total = exact(key);
+    if (total === undefined || total.count < own.seen) {
       // no counter (tracefs), or samples newer than the last reading of it
       count += own.seen;
       bytes += own.bytes;
       continue;
     }
     const share = own.seen / Math.max(samples.get(key) ?? 0, own.seen);
-    count += Math.round(total.packets * share);
+    count += Math.round(total.count * share);
     bytes += Math.round(total.bytes * share);
   }
   return { count, bytes };

@@ -81,7 +81,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     if (incident === undefined) {
       incident = { key, id: incidentId(key), netns: sign.symptom.netns, verdict, signs: [], rejudged: now };
       growing.set(key, incident);
-    } else if (verdict.found.confidence >= incident.verdict.found.confidence || incident.signs[0] === sign) {
+    } else if (verdict.found.confidence >= incident.verdict.found.confidence) {
       incident.verdict = verdict;
     }
     if (sign.incident !== key) incident.signs.push(sign);
@@ -110,7 +110,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   };
 
   const shown = (incident: Growing, now: Mono): Incident => {
-    const tally = counts(incident, signs.seenPerCounter, store.dropCounts);
+    const tally = counts(incident, signs.seenPerCounter, store.exact);
     const name = options.host.netnsNames.get(incident.netns);
     return draw(incident, tally, victimsOf(incident, tally.count, now), now, iso, name);
   };

@@ -2,7 +2,7 @@ import type { Mono } from '../base/brand.ts';
 import type { CallEvent, DropEvent } from '../model/event.ts';
 import type { Symptom } from '../model/symptom.ts';
 import { signature } from './signature.ts';
-import { countKey } from './store.ts';
+import { callKey, countKey } from './store.ts';
 
 /** All symptoms of one signature. */
 export interface Sign {
@@ -13,7 +13,7 @@ export interface Sign {
   /** Symptoms seen (for drops: samples). */
   seen: number;
   bytes: number;
-  /** For drops: the kernel-side counter that holds their exact number. */
+  /** The kernel-side counter that holds their exact number. */
   readonly countKey?: string;
   /** Distinct victims: flow, task and errno of samples, bounded. */
   readonly victims: Map<string, { readonly symptom: Symptom; count: number }>;
@@ -130,7 +130,7 @@ export function createSigns(limit: number): Signs {
       }
       const process = shedding ? lastDropOfProcess.get(`${call.netns}|${call.task.pid}`) : undefined;
       if (process !== undefined && call.time - process.time < SHED_JOIN_NS) return join(process.sign, call);
-      return add({ kind: 'call', netns: call.netns, first: call.time, call }, call.time, 0, undefined);
+      return add({ kind: 'call', netns: call.netns, first: call.time, call }, call.time, 0, callKey(call.task.pid, call.syscall, call.errno));
     },
     addOther: (symptom) => add(symptom, symptom.first, 0, undefined),
   };

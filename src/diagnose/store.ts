@@ -6,7 +6,7 @@ import { questionKey, type Question } from '../model/question.ts';
 import { isUnavailable, type Maybe, type Unavailable } from '../model/unavailable.ts';
 
 /** How much is kept. Bounded, so that hours of watching cost no more than minutes. */
-const KEEP = { answersPerKey: 6, conntrackEvents: 50_000, execs: 20_000, missed: 1_000, memo: 5_000 } as const;
+const KEEP = { answersPerKey: 6, conntrackEvents: 50_000, execs: 20_000, missed: 1_000, callCounts: 10_000, memo: 5_000 } as const;
 
 interface Kept {
   readonly time: Mono;
@@ -25,6 +25,8 @@ export interface Store {
   takeQuestions(): readonly Question[];
   readonly missed: readonly MissedEvent[];
   readonly dropCounts: ReadonlyMap<string, DropCountEvent>;
+  /** Exact numbers by {@link countKey} and {@link callKey}. */
+  exact(key: string): { readonly count: number; readonly bytes: number } | undefined;
   /** Every answer of a topic that came since the last call of this for the same topic. */
   readonly answers: (topic: Question['topic']) => readonly AnswerEvent[];
 }
@@ -45,6 +47,7 @@ export function createStore(host: HostFacts, realtimeOffset: bigint): Store {
   const execs: ExecEvent[] = [];
   const missed: MissedEvent[] = [];
   const dropCounts = new Map<string, DropCountEvent>();
+  const callCounts = new Map<string, number>();
   const memo = new Map<string, unknown>();
   const iso = (time: Mono): string => new Date(Number((time + realtimeOffset) / 1_000_000n)).toISOString();
 
@@ -65,6 +68,12 @@ export function createStore(host: HostFacts, realtimeOffset: bigint): Store {
   return {
     missed,
     dropCounts,
+    exact: (key) => {
+      const drops = dropCounts.get(key);
+      if (drops !== undefined) return { count: drops.packets, bytes: drops.bytes };
+      const calls = callCounts.get(key);
+      return calls === undefined ? undefined : { count: calls, bytes: 0 };
+    },
     answers: (topic) => {
       const queue = fresh.get(topic) ?? [];
       fresh.delete(topic);
@@ -88,6 +97,10 @@ export function createStore(host: HostFacts, realtimeOffset: bigint): Store {
           return;
         case 'drop-count':
           dropCounts.set(countKey(event), event);
+          return;
+        case 'call-count':
+          if (callCounts.size > KEEP.callCounts) callCounts.clear(); // the next reading brings those that still live
+          callCounts.set(callKey(event.pid, event.syscall, event.errno), event.calls);
           return;
         case 'drop':
         case 'call':
@@ -146,3 +159,6 @@ export function createStore(host: HostFacts, realtimeOffset: bigint): Store {
 export function countKey(c: { place: { address: bigint }; reason: { number: number }; netns: number; ifindex: number; protocol: number }): string {
   return `${c.netns}|${c.place.address}|${c.reason.number}|${c.ifindex}|${c.protocol}`;
 }
+
+/** One counter of failed calls. */
+export const callKey = (pid: number, syscall: string, errno: string): string => `call|${pid}|${syscall}|${errno}`;

@@ -4,7 +4,7 @@ import type { Question } from './question.ts';
 import type { Unavailable } from './unavailable.ts';
 
 /** What happened, decoded and named, in order of time. */
-export type Event = DropEvent | DropCountEvent | CallEvent | ExecEvent | ConntrackEvent | AnswerEvent | MissedEvent;
+export type Event = DropEvent | DropCountEvent | CallEvent | CallCountEvent | ExecEvent | ConntrackEvent | AnswerEvent | MissedEvent;
 
 /** Where in the kernel: `nf_hook_slow+0x7d`. Without a name the address is outside every known function. */
 export interface Place {
@@ -122,6 +122,16 @@ export interface CallEvent {
   readonly socket?: SocketIdentity;
   /** A seccomp filter is installed in this task. */
   readonly seccomp?: boolean;
+}
+
+/** Exact number of failed calls of one process, system call and errno since the probe was armed; on any socket. */
+export interface CallCountEvent {
+  readonly kind: 'call-count';
+  readonly time: Mono;
+  readonly pid: number;
+  readonly syscall: string;
+  readonly errno: string;
+  readonly calls: number;
 }
 
 export interface ExecEvent {

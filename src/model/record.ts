@@ -13,6 +13,7 @@ export type RawRecord =
   | DropCountsRecord
   | TracePageRecord
   | CallRecord
+  | CallCountsRecord
   | ExecRecord
   | NetlinkRecord
   | AnswerRecord
@@ -91,6 +92,13 @@ export interface TraceTask {
 /** One failed system call; layout in bpf/sample-layout.ts. */
 export interface CallRecord {
   readonly record: 'call';
+  readonly time: Mono;
+  readonly bytes: Uint8Array;
+}
+
+/** How many calls failed, per process, system call and errno, since the probe was armed; layout in bpf/layout.ts. */
+export interface CallCountsRecord {
+  readonly record: 'call-counts';
   readonly time: Mono;
   readonly bytes: Uint8Array;
 }

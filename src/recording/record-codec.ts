@@ -50,7 +50,7 @@ export function decodeRecords(bytes: Uint8Array): { records: RawRecord[]; status
   return { records, status: 'complete' };
 }
 
-const KINDS: ReadonlySet<string> = new Set(['host', 'symbols', 'drop-sample', 'drop-counts', 'trace-page', 'call', 'exec', 'netlink', 'answer', 'missed', 'probe', 'tick'] satisfies RawRecord['record'][]);
+const KINDS: ReadonlySet<string> = new Set(['host', 'symbols', 'drop-sample', 'drop-counts', 'trace-page', 'call', 'call-counts', 'exec', 'netlink', 'answer', 'missed', 'probe', 'tick'] satisfies RawRecord['record'][]);
 
 function parse(json: string, blob: Uint8Array): RawRecord | undefined {
   let value: unknown;

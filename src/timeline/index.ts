@@ -1,7 +1,7 @@
 import { decodeConntrackDatagram } from '../formats/conntrack-message.ts';
 import type { DropReason, Event } from '../model/event.ts';
 import type { HostRecord, RawRecord } from '../model/record.ts';
-import { decodeCall, decodeCounts, decodeDrop, decodeExec, type Names } from './sample.ts';
+import { decodeCall, decodeCallCounts, decodeCounts, decodeDrop, decodeExec, type Names } from './sample.ts';
 import type { Symbols } from './symbols.ts';
 import { tracePages, type TracePages } from './trace-page.ts';
 
@@ -41,6 +41,8 @@ export function createTimeline(host: HostRecord, symbols: () => Symbols): Timeli
           return decodeCounts(record.bytes, record.time, names);
         case 'call':
           return some(decodeCall(record.bytes, names));
+        case 'call-counts':
+          return decodeCallCounts(record.bytes, record.time, names);
         case 'exec':
           return some(decodeExec(record.bytes));
         case 'trace-page':

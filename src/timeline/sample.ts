@@ -1,11 +1,11 @@
 import { ipv4Text, ipv6Text, endpoint, inetText } from '../base/inet.ts';
-import { address, mono, netnsInode } from '../base/brand.ts';
+import { address, mono, netnsInode, type Mono } from '../base/brand.ts';
 import { cString } from '../base/bytes.ts';
 import { errnoText } from '../base/errno.ts';
 import { plainName } from '../base/symbol.ts';
-import { CALL, COUNT_KEY, COUNT_ROW, DROP, EXEC, IP_SUMMED, kindWord, RECORD_KIND, SOCK, STACK_FRAMES, ARGV_BYTES, FILENAME_BYTES, HEAD_BYTES } from '../bpf/layout.ts';
+import { CALL, CALL_KEY, CALL_ROW, COUNT_KEY, COUNT_ROW, DROP, EXEC, IP_SUMMED, kindWord, RECORD_KIND, SOCK, STACK_FRAMES, ARGV_BYTES, FILENAME_BYTES, HEAD_BYTES } from '../bpf/layout.ts';
 import { decodePacket } from '../formats/packet.ts';
-import type { CallEvent, DropCountEvent, DropEvent, DropReason, ExecEvent, PacketConntrack, Place, SocketIdentity, Task, Tuple } from '../model/event.ts';
+import type { CallCountEvent, CallEvent, DropCountEvent, DropEvent, DropReason, ExecEvent, PacketConntrack, Place, SocketIdentity, Task, Tuple } from '../model/event.ts';
 import type { Symbols } from './symbols.ts';
 
 /** Names for what the records hold as numbers. */
@@ -226,6 +226,20 @@ export function decodeExec(bytes: Uint8Array): ExecEvent | undefined {
 }
 
 const utf8 = new TextDecoder('utf-8');
+
+/** The counters of failed calls, one event a row; a row that is cut is left out. */
+export function decodeCallCounts(bytes: Uint8Array, time: Mono, names: Names): readonly CallCountEvent[] {
+  const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const events: CallCountEvent[] = [];
+  for (let at = 0; at + CALL_ROW.size <= bytes.length; at += CALL_ROW.size) {
+    const call = v.getUint32(at + CALL_KEY.call, true);
+    const syscall = names.syscall(call >>> 16);
+    // counted before it is known whether the descriptor is a socket
+    if (syscall === 'write' || syscall === 'writev') continue;
+    events.push({ kind: 'call-count', time, pid: v.getUint32(at + CALL_KEY.tgid, true), syscall, errno: errnoText(call & 0xffff), calls: Number(v.getBigUint64(at + CALL_ROW.calls, true)) });
+  }
+  return events;
+}
 
 /** The counters, one event a row; a row that is cut is left out. */
 export function decodeCounts(bytes: Uint8Array, time: bigint, names: Names): readonly DropCountEvent[] {

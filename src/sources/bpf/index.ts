@@ -1,10 +1,10 @@
 import { CALL_LOST, CALLS, callProgram } from '../../bpf/call.ts';
 import { DROP_LOST, dropProgram } from '../../bpf/drop.ts';
 import { EXEC_LOST, execProgram } from '../../bpf/exec.ts';
-import { COUNT_KEY, COUNT_ROW, COUNT_VALUE, DROP, RECORD_KIND } from '../../bpf/layout.ts';
+import { CALL_KEY, CALL_ROW, COUNT_KEY, COUNT_ROW, COUNT_VALUE, DROP, RECORD_KIND } from '../../bpf/layout.ts';
 import type { Program } from '../../bpf/assembler.ts';
-import { mono, type Netns } from '../../base/brand.ts';
-import type { DropCountsRecord } from '../../model/record.ts';
+import { mono, type Mono, type Netns } from '../../base/brand.ts';
+import type { DropCountsRecord, RawRecord } from '../../model/record.ts';
 import type { Sink } from '../../model/capture.ts';
 import { isUnavailable, type Unavailable } from '../../model/unavailable.ts';
 import type { Arm, ArmedProbe, Scope } from '../source.ts';
@@ -26,6 +26,8 @@ const NAMESPACES = 16_384;
 /** Bytes; a power of two and of pages. 4,000 descriptions. */
 const DROP_RING = 4 << 20;
 const CALL_RING = 1 << 20;
+/** Between readings of the counters of failed calls. */
+const CALL_COUNTS_NS = 200_000_000n;
 const RECORDS_A_DRAIN = 2_000;
 const LOST_SLOTS = 5;
 
@@ -73,17 +75,37 @@ export const armCalls: Arm = (scope) => {
   const btf = kernelTypes();
   if (isUnavailable(btf)) return btf;
   const maps = createMaps({
-    calls: [MAP_TYPE.lruPercpuHash, 8, COUNT_VALUE.size, 4096],
+    calls: [MAP_TYPE.lruPercpuHash, CALL_KEY.size, COUNT_VALUE.size, 4096],
     'calls-ring': [MAP_TYPE.ringbuf, 0, 0, CALL_RING],
     netns: [MAP_TYPE.hash, 4, 4, NAMESPACES],
     lost: [MAP_TYPE.percpuArray, 4, 8, LOST_SLOTS],
   });
   if (isUnavailable(maps)) return maps;
   watch(maps, scope.netns);
-  return withRing('calls-bpf', maps, attach('sys_exit', callProgram(btf, process.arch, scope.netns.length > 0), maps.all, 0), [
+  const probe = withRing('calls-bpf', maps, attach('sys_exit', callProgram(btf, process.arch, scope.netns.length > 0), maps.all, 0), [
     [CALL_LOST.ring, 'bpf-calls', 'failed calls were not described: the ring buffer was full'],
     [CALL_LOST.counters, 'bpf-calls', 'failed calls were not counted'],
   ]);
+  if (isUnavailable(probe)) return probe;
+  const cpus = possibleCpus();
+  const reader = createMapReader(maps.all['calls'] as BpfMap, cpus);
+  // read while calls come, and once more when they have stopped: those that were not described count too
+  let due = false;
+  let next = 0n;
+  return {
+    ...probe,
+    drain: (sink) => {
+      const count = probe.drain(sink);
+      const now = process.hrtime.bigint();
+      if (count > 0) due = true;
+      if (!due || now < next) return count;
+      next = now + CALL_COUNTS_NS;
+      due = count > 0;
+      const counts = readCallCounts(reader.read(), cpus, mono(now));
+      if (counts !== undefined) sink(counts);
+      return count;
+    },
+  };
 };
 
 /** Programs that start. Of every namespace: a flush of conntrack may come from anywhere. */
@@ -218,17 +240,27 @@ function readCounts(read: { keys: Buffer; values: Buffer; count: number } | Unav
   for (let i = 0; i < read.count; i++) {
     const row = i * COUNT_ROW.size;
     read.keys.copy(rows, row, i * COUNT_KEY.size, (i + 1) * COUNT_KEY.size);
-    let packets = 0n;
-    let bytes = 0n;
-    for (let cpu = 0; cpu < cpus; cpu++) {
-      const at = (i * cpus + cpu) * COUNT_VALUE.size;
-      packets += read.values.readBigUInt64LE(at + COUNT_VALUE.packets);
-      bytes += read.values.readBigUInt64LE(at + COUNT_VALUE.bytes);
-    }
-    rows.writeBigUInt64LE(packets, row + COUNT_ROW.packets);
-    rows.writeBigUInt64LE(bytes, row + COUNT_ROW.bytes);
+    rows.writeBigUInt64LE(sumOverCpus(read.values, i, cpus, COUNT_VALUE.packets), row + COUNT_ROW.packets);
+    rows.writeBigUInt64LE(sumOverCpus(read.values, i, cpus, COUNT_VALUE.bytes), row + COUNT_ROW.bytes);
   }
   return { record: 'drop-counts', time: mono(process.hrtime.bigint()), bytes: rows };
+}
+
+function readCallCounts(read: { keys: Buffer; values: Buffer; count: number } | Unavailable, cpus: number, time: Mono): RawRecord | undefined {
+  if (isUnavailable(read) || read.count === 0) return undefined;
+  const rows = Buffer.alloc(read.count * CALL_ROW.size);
+  for (let i = 0; i < read.count; i++) {
+    const row = i * CALL_ROW.size;
+    read.keys.copy(rows, row, i * CALL_KEY.size, (i + 1) * CALL_KEY.size);
+    rows.writeBigUInt64LE(sumOverCpus(read.values, i, cpus, COUNT_VALUE.packets), row + CALL_ROW.calls);
+  }
+  return { record: 'call-counts', time, bytes: rows };
+}
+
+function sumOverCpus(values: Buffer, element: number, cpus: number, at: number): bigint {
+  let sum = 0n;
+  for (let cpu = 0; cpu < cpus; cpu++) sum += values.readBigUInt64LE((element * cpus + cpu) * COUNT_VALUE.size + at);
+  return sum;
 }
 
 /** What the BPF tier knows for the first record of a capture. */
