@@ -26,7 +26,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   return {
     outcome: 'found', confidence: (s.dying ? 0.88 : 0.8) + (deletion === undefined ? 0 : 0.08), severity: 'warning',
     identity: `dying ${deletion?.author.process?.cmdline ?? ''}`,
-    explanation: `${whatHappened(s, evidence)} Its new connection entry was deleted while the packet was on its way to ${hookText(s) ?? 'where it is inserted'}, and a packet whose entry is dying is dropped. ${deletion === undefined ? 'Who deleted it was not seen.' : `${deletionText(deletion).replace(/^./, (c) => c.toUpperCase())} at that moment.`}`,
+    explanation: `${whatHappened(s, evidence)} Its new connection entry was deleted while the packet was on its way to ${hookText(s) ?? 'where it is inserted'}, and a packet whose entry is dying is dropped. ${deletion === undefined ? 'Who deleted it was not seen.' : `It was deleted by ${deletion.author.text}.`}`,
     culprit,
     ...(hookText(s) === undefined ? {} : { hook: hookText(s)! }),
     evidence: [...s.lines, ...(s.original === undefined ? [] : [{ source: 'drop probe', text: `the packet's entry ${tupleText(s.original)} ${s.dying ? 'was marked as dying' : 'was not in the table'}` }]), ...(deletion === undefined ? [] : [{ source: deletion.seen ? 'conntrack events' : 'exec probe', time: evidence.iso(deletion.first), text: deletionText(deletion) }])],

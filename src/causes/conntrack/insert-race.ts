@@ -1,4 +1,5 @@
 import { translationOf, around, conntrackTable, deletionText, deletions, destroyedEntry, entriesOf, hookText, rivalryOf, ruleDidIt, snatRules, suspicionOf, tupleText, winnerAmong, type Deletion, type Destroyed, type Rivalry, type Suspicion } from '../../evidence/conntrack/index.ts';
+import { plural } from '../../base/text.ts';
 import { netnsText } from '../../evidence/netns.ts';
 import type { Cause } from '../../model/cause.ts';
 import type { ConntrackEntry } from '../../model/event.ts';
@@ -97,10 +98,11 @@ function whatRaced(s: Suspicion, race: Race): string {
   const { deletion, destroyed, winner } = race;
   if (deletion !== undefined) {
     const before = ms(s.at - deletion.first);
-    const left = destroyed?.left === undefined || destroyed.left === 0 ? '' : `, with ${destroyed.left} s to live`;
-    const gone = destroyed === undefined ? '' : `, the entry of this flow among them${left}`;
-    const rival = race.rivalry === 'reverse' ? ' a packet of the opposite direction' : ' another packet of the same flow';
-    return `${capital(deletionText(deletion))}${gone}${before === undefined ? ' at the same moment' : `, ${before} before`}, so the next packets of ${flow} were first packets again;${rival} on another CPU put its entry into the table first.`;
+    const when = before === undefined ? 'at that moment' : `${before} before`;
+    const left = destroyed?.left === undefined || destroyed.left === 0 ? '' : `, which had ${destroyed.left} s to live,`;
+    const rival = race.rivalry === 'reverse' ? 'a packet of the opposite direction' : 'another packet of the same flow';
+    const what = destroyed === undefined ? `Entries were deleted ${when}` : `The connection entry of ${flow}${left} was deleted ${when}`;
+    return `${what} by ${deletion.author.text}${deletion.count > 1 ? `, with ${plural(deletion.count - 1, 'other')}` : ''}, so the next packets were first packets again; ${rival} on another CPU put its entry into the table first.`;
   }
   if (race.rivalry === 'same-reply' && winner !== undefined) {
     const to = s.reply === undefined ? 'one tuple' : tupleText({ ...s.reply, source: s.reply.destination, destination: s.reply.source, ...(s.reply.destinationPort === undefined ? {} : { sourcePort: s.reply.destinationPort }), ...(s.reply.sourcePort === undefined ? {} : { destinationPort: s.reply.sourcePort }) });
@@ -147,8 +149,6 @@ function ms(ns: bigint): string | undefined {
   if (ns < 1_000_000n) return undefined;
   return `${Number(ns / 1_000_000n)} ms`;
 }
-
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 export const cause: Cause = {
   id: 'conntrack.insert-race',

@@ -39,7 +39,7 @@ export function remediesOf(s: Suspicion, evidence: Evidence, race: Race): Remedy
   if (race.deletion !== undefined) {
     const { author } = race.deletion;
     const whose = author.parent === undefined ? (author.process?.comm ?? 'whoever does it') : `${author.parent.comm} (pid ${author.parent.pid})`;
-    remedies.push({ text: `Let ${whose} delete only the entries that must go, with a filter (conntrack -D -p udp --orig-dst ADDRESS --orig-port-dst PORT), instead of ${race.deletion.flush === true ? 'all with -F' : 'those of live flows'}: each delete makes live flows new again and opens the race.`, risk: 'low' });
+    remedies.push({ text: `Let ${whose} delete only the entries that must go, with a filter (conntrack -D ${original === undefined ? '-p PROTOCOL' : `-p ${protocolName(original.protocol)}`} --orig-dst ADDRESS${original?.protocol === 1 || original?.protocol === 58 ? '' : ' --orig-port-dst PORT'}), instead of ${race.deletion.flush === true ? 'all with -F' : 'those of live flows'}: each delete makes live flows new again and opens the race.`, risk: 'low' });
     const unit = author.process?.unit ?? author.parent?.unit;
     if (unit !== undefined && /^[\w@.:-]+\.(service|timer)$/.test(unit) && unit !== 'cron.service' && unit !== 'ssh.service') remedies.push({ text: `Or stop ${unit}, from which it runs.`, command: `systemctl stop ${unit}`, undo: `systemctl start ${unit}`, risk: 'high' });
   }
