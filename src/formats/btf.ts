@@ -47,6 +47,8 @@ const EXTRA: Readonly<Record<number, (vlen: number) => number>> = {
   11: () => 0, 12: () => 0, 13: (n) => n * 8, 14: () => 4, 15: (n) => n * 12, 16: () => 0, 17: () => 4, 18: () => 0, 19: (n) => n * 12,
 };
 const MAX_DEPTH = 32;
+/** Members looked at for one name, anonymous ones' included: a hostile blob may nest a struct in itself many times over. sk_buff has some 150. */
+const MAX_MEMBERS = 20_000;
 
 interface Index {
   readonly bytes: Uint8Array;
@@ -157,14 +159,15 @@ function view(top: Index, status: BtfStatus, parts: readonly Index[]): Btf {
     return current;
   };
 
-  const member = (id: number, name: string, depth: number): Field | undefined => {
+  const member = (id: number, name: string, depth: number, looked: { at: number }): Field | undefined => {
     const found = locate(bare(id));
     if (found === undefined || depth > MAX_DEPTH) return undefined;
     const { view: data } = found.part;
     const info = data.getUint32(found.at + 4, true);
     if (kindOf(info) !== KIND.struct && kindOf(info) !== KIND.union) return undefined;
     const bitfields = info >>> 31 === 1;
-    for (let i = 0; i < (info & 0xffff); i++) {
+    for (let i = 0; i < (info & 0xffff) && looked.at < MAX_MEMBERS; i++) {
+      looked.at += 1;
       const at = found.at + 12 + i * 12;
       const raw = data.getUint32(at + 8, true);
       const type = data.getUint32(at + 4, true);
@@ -172,7 +175,7 @@ function view(top: Index, status: BtfStatus, parts: readonly Index[]): Btf {
       const memberName = string(data.getUint32(at, true));
       if (memberName === name) return { bitOffset, bitSize: bitfields ? raw >>> 24 : 0, type };
       if (memberName !== '') continue;
-      const inner = member(type, name, depth + 1);
+      const inner = member(type, name, depth + 1, looked);
       if (inner !== undefined) return { ...inner, bitOffset: inner.bitOffset + bitOffset };
     }
     return undefined;
@@ -197,7 +200,8 @@ function view(top: Index, status: BtfStatus, parts: readonly Index[]): Btf {
       let bitOffset = 0;
       let field: Field | undefined;
       for (const name of path.split('.')) {
-        field = member(type, name, 0);
+        if (name === '') return undefined; // would match the anonymous ones
+        field = member(type, name, 0, { at: 0 });
         if (field === undefined) return undefined;
         bitOffset += field.bitOffset;
         type = field.type;

@@ -2,8 +2,7 @@
  * bpf(2): maps, programs, attachments. Everything is held by file descriptors, so nothing outlives the process. Layouts
  * of union bpf_attr: include/uapi/linux/bpf.h.
  */
-import { closeSync } from 'node:fs';
-import { readFileSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import type { Program } from '../../bpf/assembler.ts';
 import type { Unavailable } from '../../model/unavailable.ts';
 import { addressOf, EACCES, ENOENT, ENOSYS, EPERM, errnoName, mmap, pinned, PROT_READ, PROT_WRITE, syscall, type Mapping } from './ffi.ts';
@@ -150,8 +149,9 @@ export function loadProgram(name: string, program: Program, maps: Readonly<Recor
   const again = load(log);
   if (again >= 0) return again;
   const text = log.toString('latin1', 0, Math.max(0, log.indexOf(0))).trim().split('\n').slice(-4).join(' | ');
-  const no = refused(`loading the BPF program ${name}`, -again);
-  return text === '' ? no : { ...no, why: `${no.why}: ${text}` };
+  // EACCES with a log is the verifier's word on the program, not on who loads it
+  const what = `loading the BPF program ${name}`;
+  return text === '' ? refused(what, -again) : { unavailable: 'failed', what, why: `${errnoName(-again)}: ${text}` };
 }
 
 /** Attaches to a raw tracepoint: by name, or (tp_btf) as the program itself says. The link is a descriptor. */
@@ -179,21 +179,33 @@ export interface Ring {
   close(): void;
 }
 
-const PAGE = 4096;
+const AT_PAGESZ = 6n;
+
+/** Bytes of a page of memory, from the auxiliary vector (getauxval(3)): 4096, on arm64 also 16384 or 65536. */
+export function pageSize(): number {
+  const words = readFileSync('/proc/self/auxv');
+  for (let at = 0; at + 16 <= words.length; at += 16) if (words.readBigUInt64LE(at) === AT_PAGESZ) return Number(words.readBigUInt64LE(at + 8));
+  return 4096;
+}
 
 export function openRing(map: BpfMap): Ring | Unavailable {
   const size = map.maxEntries;
-  const consumer = mmap(map.fd, PAGE, PROT_READ | PROT_WRITE, 0);
-  const producer = mmap(map.fd, PAGE + 2 * size, PROT_READ, PAGE);
-  if (typeof consumer === 'number' || typeof producer === 'number') return refused('mapping the BPF ring buffer', -(typeof consumer === 'number' ? consumer : (producer as number)));
-  return ringOver(consumer, producer, size);
+  const page = pageSize();
+  const consumer = mmap(map.fd, page, PROT_READ | PROT_WRITE, 0);
+  const producer = mmap(map.fd, page + 2 * size, PROT_READ, page);
+  if (typeof consumer === 'number' || typeof producer === 'number') {
+    if (typeof consumer !== 'number') consumer.unmap();
+    if (typeof producer !== 'number') producer.unmap();
+    return refused('mapping the BPF ring buffer', -(typeof consumer === 'number' ? consumer : (producer as number)));
+  }
+  return ringOver(consumer, producer, size, page);
 }
 
-function ringOver(consumer: Mapping, producer: Mapping, size: number): Ring {
+function ringOver(consumer: Mapping, producer: Mapping, size: number, page: number): Ring {
   const read = new BigUint64Array(consumer.view, 0, 1);
   const written = new BigUint64Array(producer.view, 0, 1);
-  const words = new Uint32Array(producer.view, PAGE);
-  const data = new Uint8Array(producer.view, PAGE);
+  const words = new Uint32Array(producer.view, page);
+  const data = new Uint8Array(producer.view, page);
   const mask = size - 1;
   return {
     drain: (limit, record) => {
@@ -202,7 +214,8 @@ function ringOver(consumer: Mapping, producer: Mapping, size: number): Ring {
       let count = 0;
       while (position < end && count < limit) {
         const at = position & mask;
-        const header = words[at >>> 2] ?? BUSY;
+        // acquire: what the writer wrote before it cleared the busy bit is seen
+      const header = Atomics.load(words, at >>> 2);
         if ((header & BUSY) !== 0) break; // its writer is not done
         const length = header & ~(BUSY | DISCARD);
         if ((header & DISCARD) === 0) {
