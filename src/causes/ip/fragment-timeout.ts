@@ -50,7 +50,7 @@ export const cause: Cause = {
       confidence: drop.reason.name === 'FRAG_REASM_TIMEOUT' ? (short ? 0.97 : 0.93) : 0.85,
       severity: 'warning',
       identity: short ? 'ipfrag_time' : `fragments|${ip?.source ?? ''}`,
-      explanation: `Fragments${ip === undefined ? '' : ` from ${ip.source} to ${ip.destination}${ip.id === undefined ? '' : `, packet id ${ip.id},`}`} were dropped in ${where}, because the rest of their packet did not come within ${time} seconds (${key}). ${short ? `The usual time is ${usual}: it was cut short, and fragments that come slowly cannot be put together.` : 'That is the usual time, so the missing fragments were lost on the way.'}`,
+      explanation: `Fragments${ip === undefined ? '' : ` from ${ip.source} to ${ip.destination}${ip.id === undefined ? '' : `, packet id ${ip.id},`}`} were dropped in ${where}, because the rest of their packet did not come within ${time === 1 ? 'a second' : `${time} seconds`} (${key}). ${short ? `The usual time is ${usual}: it was cut short, and fragments that come slowly cannot be put together. The sender has to send the whole packet again.` : 'That is the usual time, so the missing fragments were lost on the way. A filter that knows only first fragments, or a full queue, loses single ones.'}`,
       culprit: short
         ? { kind: 'sysctl', text: `${key} = ${time} (ipfrag_time)`, name: key, value: time, effective: time }
         : { kind: 'peer', text: `missing fragments${ip === undefined ? '' : ` of packets from ${ip.source}`} (${key} = ${time}, ipfrag_time)`, address: ip?.source },

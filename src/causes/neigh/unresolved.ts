@@ -66,7 +66,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     severity: resolved ? 'info' : 'warning',
     identity: `${hop.address}|${hop.device}`,
     explanation: resolved
-      ? `Packets for ${hop.destination} waited for the neighbour ${hop.address} on ${hop.device} in ${where} and were dropped, but it answers now. It was slow, or had just come up.`
+      ? `Packets for ${hop.destination} waited for the neighbour ${hop.address} on ${hop.device} in ${where} and were dropped, but it answers now. It was slow, or had just come up. Nothing need be done unless it happens often.`
       : `Nobody answered the ${protocol} for ${hop.address} on ${hop.device} in ${where}, so packets ${hop.gateway ? `to ${hop.destination}, for which it is the router,` : 'to it'} were dropped after some tries. ${verdict.why} ${symptom.kind === 'call' || symptom.drop.softirq === false ? 'Senders' : 'Local senders'} see EHOSTUNREACH.`,
     culprit: verdict.culprit,
     evidence: [

@@ -52,7 +52,7 @@ export const cause: Cause = {
     const label = `ethertype 0x${type.toString(16).padStart(4, '0')}`;
     return {
       outcome: 'found', confidence: drop.reason.name === 'UNHANDLED_PROTO' ? 0.93 : 0.7, severity: chatter === undefined ? 'warning' : 'info', identity: `ethertype|${type}|${on}`,
-      explanation: `Frames of ${label}${CHATTER[type] === undefined ? '' : ` (${CHATTER[type]})`} reached ${on} in ${where}${ethernet === undefined ? '' : ` from ${ethernet.source}`}, and nothing there handles that protocol. ${chatter === undefined ? 'A VLAN or tunnel device, a module or a daemon for it is missing.' : 'Such frames are sent around whether anybody listens or not; that is normal.'}`,
+      explanation: `Frames of ${label}${CHATTER[type] === undefined ? '' : ` (${CHATTER[type]})`} reached ${on} in ${where}${ethernet === undefined ? '' : ` from ${ethernet.source}`}, and nothing there handles that protocol. ${chatter === undefined ? 'A VLAN or tunnel device, a module or a daemon for it is missing. The sender is not told.' : 'Such frames are sent around whether anybody listens or not. That is normal.'}`,
       culprit: { kind: 'peer', text: `${label} on ${on}${ethernet === undefined ? '' : ` from ${ethernet.source}`}`, protocol: type, mac: ethernet?.source, interface: drop.interface },
       evidence: [dropLine(evidence, drop)],
       remedies: [{ text: chatter === undefined ? `Configure what handles ${label} on ${on}, or stop the sender.` : 'Nothing need be done.', risk: 'low' }],

@@ -69,7 +69,7 @@ function judge4(drop: DropEvent, evidence: Evidence, device: string, where: stri
     confidence: drop.reason.name === 'IP_INADDRERRORS' ? 0.97 : 0.85,
     severity: 'warning',
     identity: single ? `forwarding|${device}` : 'forwarding|all',
-    explanation: `Packets from ${ip.source} to ${ip.destination} came in on ${device} in ${where}, which is not their destination. Forwarding is off ${single ? `on ${device} (${conf.key} = 0), though it is on for ${others.filter((o) => o !== 'lo').join(', ')}` : 'there (net.ipv4.ip_forward = 0)'}, so they were dropped without an answer. ${onLink ? `${ip.destination} belongs on the very link they came from: perhaps its owner has lost the address.` : route === undefined ? '' : `With forwarding on they would leave ${route}.`}`.trim(),
+    explanation: `Packets from ${ip.source} to ${ip.destination} came in on ${device} in ${where}, which is not their destination. Forwarding is off ${single ? `on ${device} (${conf.key} = 0), though it is on for ${others.filter((o) => o !== 'lo').join(', ')}` : 'there (net.ipv4.ip_forward = 0)'}, so they were dropped without an answer. ${onLink ? `${ip.destination} belongs on the very link they came from: perhaps its owner has lost the address.` : route === undefined ? 'No ICMP error tells the sender.' : `With forwarding on they would leave ${route}.`}`,
     culprit: { kind: 'sysctl', text: single ? `${conf.key} forwarding = 0 on ${device}` : `net.ipv4.ip_forward = 0 (forwarding off, packets came in on ${device})`, name: single ? conf.key : 'net.ipv4.ip_forward', value: 0, effective: 0, interface: device },
     evidence: lines,
     remedies: single ? [one, all] : [all, one],
