@@ -6,7 +6,7 @@ import type { ConntrackEvent } from '../../model/event.ts';
 type Change = ConntrackEvent['change'];
 
 /** Datagrams of one second that are kept whole, by change. */
-const WHOLE: Readonly<Record<Change, number>> = { new: 5_000, update: 1_000, destroy: 20_000 };
+const WHOLE: Readonly<Record<Change, number>> = { new: 5_000, update: 1_000, destroy: 5_000 };
 const SECOND = 1_000_000_000n;
 const CHUNK = 256 * 1024;
 
