@@ -111,9 +111,13 @@ export function createSession(options: SessionOptions): Session {
     diagnosis.add(event);
   };
 
+  const own = (pid: number): boolean => pid === process.pid || probes.snapshots.owns(pid);
   const take = (record: RawRecord): void => {
+    const events = timeline.decode(record);
+    // our own listings ask the kernel too: what that makes is nobody's loss
+    if (events.length > 0 && events.every((e) => (e.kind === 'call' || e.kind === 'exec' || (e.kind === 'drop' && !e.softirq)) && own(e.task.pid))) return;
     listener.record?.(record);
-    for (const event of timeline.decode(record)) add(event);
+    for (const event of events) add(event);
     dirty = true;
   };
 

@@ -1,4 +1,5 @@
 import type { Cause } from '../model/cause.ts';
+import { ERRNOS } from './errno/knowledge.ts';
 import { causes } from './index.ts';
 import { REASONS } from './reasons.ts';
 
@@ -20,22 +21,6 @@ const ERRNO_WORDS: Readonly<Record<string, string>> = {
   ENOPROTOOPT: 'Protocol not available', EPROTONOSUPPORT: 'Protocol not supported', EDESTADDRREQ: 'Destination address required', ENOTCONN: 'Transport endpoint is not connected', ENOMEM: 'Cannot allocate memory', EAGAIN: 'Resource temporarily unavailable',
 };
 
-/** What each errno means for a sender, before any cause is known. */
-const ERRNO_MEANS: Readonly<Record<string, string>> = {
-  EPERM: 'For a send: something refused the packet on purpose. Usually netfilter (a rule, a policy, or connection tracking losing a race), a BPF program on the cgroup, an IPsec policy, or seccomp. It is not about file permissions.',
-  EACCES: 'For a send: a prohibit route, a broadcast without SO_BROADCAST, or a security module. For bind: a port below net.ipv4.ip_unprivileged_port_start without CAP_NET_BIND_SERVICE.',
-  ENETUNREACH: 'No route to that destination, in any table that the routing rules lead to.',
-  EHOSTUNREACH: 'A route says unreachable, the next hop does not answer ARP or neighbour discovery, or a router on the way reported it.',
-  ECONNREFUSED: 'The other side answered that nobody listens on that port (a TCP reset or an ICMP port unreachable), or a firewall rejects it.',
-  ENOBUFS: 'The queue of the outgoing interface refused the packet.',
-  EMSGSIZE: 'The packet is bigger than the path allows and may not be fragmented, or bigger than the protocol can carry.',
-  EADDRNOTAVAIL: 'The address is not one of this host\'s, or all local ports for that destination are in use.',
-  EINVAL: 'For a send: a blackhole route, or malformed arguments.',
-  EPIPE: 'The connection was closed by the other side or by this one; what is sent now is lost.',
-  ECONNRESET: 'The other side reset the connection: its program ended, its socket was closed, or a firewall did it.',
-  ETIMEDOUT: 'Nothing came back. Something on the way drops packets silently, in either direction.',
-};
-
 /** Explains a cause id, a drop reason, a kernel symbol with or without offset, an errno or its words, or free text. */
 export function explain(words: string): Explanation | undefined {
   const text = words.trim();
@@ -49,7 +34,7 @@ export function explain(words: string): Explanation | undefined {
 
   const errno = errnoOf(text);
   if (errno !== undefined) {
-    return { about: 'errno', title: `${errno}: ${ERRNO_WORDS[errno] ?? ''}`, text: ERRNO_MEANS[errno] ?? '', causes: causes.filter((c) => c.knowledge.errnos.includes(errno)) };
+    return { about: 'errno', title: `${errno}: ${ERRNO_WORDS[errno] ?? ''}`, text: (ERRNOS[errno] ?? []).map((m) => `${m.syscalls.length === 0 ? '' : `For ${m.syscalls.join(', ')}: `}${m.text} ${m.advice.endsWith('.') ? m.advice : `Look at: ${m.advice}.`}`).join(' '), causes: causes.filter((c) => c.knowledge.errnos.includes(errno)) };
   }
 
   const symbol = /^([a-z_][a-z0-9_.]*)(\+0x[0-9a-f]+)?(\/0x[0-9a-f]+)?( \[\w+\])?$/i.exec(text)?.[1];

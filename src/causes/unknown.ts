@@ -33,7 +33,7 @@ export const cause: Cause = {
           explanation: `The kernel dropped packets in ${symbol} with reason ${reason.name}${device === undefined ? '' : ` on ${device}`} in ${where}. None of the causes whydrop knows fits what was seen. The stack below says which path the packet took.`,
           culprit: { kind: 'unknown', text: `${symbol}, reason ${reason.name}`, symbol, reason: reason.name },
           evidence: [{ source: 'drop probe', time: evidence.iso(symptom.first), text: `${reason.name} at ${symbol}${stack.length > 0 ? ` from ${stack.slice(0, 6).map((f) => f.name ?? '?').join(' < ')}` : ''}` }],
-          remedies: [{ text: `Read what the kernel function does (whydrop explain ${symbol}) and record the loss for someone who knows this path (whydrop record -o drop.whydrop).`, command: `whydrop explain ${symbol}`, risk: 'low' }],
+          remedies: [{ text: `Read what the kernel function does (whydrop explain ${symbol}) and record the loss for someone who knows this path (whydrop record -o drop.whydrop).`, risk: 'low' }],
         };
       }
       case 'call': {
@@ -46,7 +46,7 @@ export const cause: Cause = {
           explanation: `${call.syscall} of ${call.task.comm} (pid ${call.task.pid}) failed with ${call.errno} in ${where}, and no packet was dropped with it. The kernel refused the call before it made a packet. None of the causes whydrop knows fits what was seen.`,
           culprit: { kind: 'unknown', text: `${call.syscall} of ${call.task.comm}: ${call.errno}`, pid: call.task.pid },
           evidence: [{ source: 'call probe', time: evidence.iso(symptom.first), text: `${call.syscall} = -${call.errno}${call.destination === undefined ? '' : ` to ${call.destination}`}` }],
-          remedies: [{ text: `Run the program under whydrop why to see every failed call with its arguments.`, command: `whydrop why --pid ${call.task.pid}`, risk: 'low' }],
+          remedies: [{ text: `Run the program under whydrop why to see every failed call with its arguments.`, risk: 'low' }],
         };
       }
       case 'counter':

@@ -30,6 +30,8 @@ export interface Commands {
   run(request: CommandRequest): Promise<Maybe<CommandResult>>;
   /** Standard output of a program that succeeded; anything else is `Unavailable`. */
   output(request: CommandRequest): Promise<Maybe<string>>;
+  /** Whether a process is, or lately was, one of ours: its packets and calls are not the user's. */
+  owns(pid: number): boolean;
   close(): void;
 }
 
@@ -46,6 +48,8 @@ const TIME_LIMIT = 3_000;
 const OUTPUT_LIMIT = 16 * 1024 * 1024;
 const STDERR_LIMIT = 16 * 1024;
 const AT_ONCE = 6;
+/** Pids are used again only after tens of thousands. */
+const REMEMBERED_PIDS = 4_096;
 
 /** Environment of the children: nothing of the user's own reaches them. */
 const ENVIRONMENT = { LC_ALL: 'C', PATH: FOLDERS.join(':') };
@@ -75,6 +79,7 @@ export function programFinder(path = process.env['PATH'] ?? ''): (program: strin
 export function createCommands(find: (program: string) => string | undefined = programFinder(), atOnce = AT_ONCE): Commands {
   const running = new Set<() => void>(); // each ends one child and settles its promise
   const waiting: (() => void)[] = [];
+  const pids = new Set<number>();
   let closed = false;
 
   const turn = (): Promise<void> => (running.size < atOnce && waiting.length === 0 ? Promise.resolve() : new Promise((go) => waiting.push(go)));
@@ -85,7 +90,7 @@ export function createCommands(find: (program: string) => string | undefined = p
     if (file === undefined) return missing(request.program, what);
     while (running.size >= atOnce) await turn();
     if (closed) return { unavailable: 'failed', what, why: 'whydrop is ending' };
-    const finished = await oneChild(file, request, what, running);
+    const finished = await oneChild(file, request, what, running, pids);
     waiting.shift()?.();
     return finished;
   };
@@ -97,6 +102,7 @@ export function createCommands(find: (program: string) => string | undefined = p
       if (isUnavailable(result)) return result;
       return result.status === 0 ? result.stdout : refusal(commandText(request), result);
     },
+    owns: (pid) => pids.has(pid),
     close: () => {
       closed = true;
       for (const end of [...running]) end();
@@ -105,10 +111,12 @@ export function createCommands(find: (program: string) => string | undefined = p
   };
 }
 
-function oneChild(file: string, request: CommandRequest, what: string, running: Set<() => void>): Promise<Maybe<CommandResult>> {
+function oneChild(file: string, request: CommandRequest, what: string, running: Set<() => void>, pids: Set<number>): Promise<Maybe<CommandResult>> {
   return new Promise((settle) => {
     const child = start(file, request, what);
     if (isUnavailable(child)) return settle(child);
+    if (pids.size >= REMEMBERED_PIDS) pids.clear();
+    if (child.pid !== undefined) pids.add(child.pid);
     const out: Buffer[] = [], err: Buffer[] = [];
     let outBytes = 0, errBytes = 0;
     const timeLimit = request.timeLimit ?? TIME_LIMIT, outputLimit = request.outputLimit ?? OUTPUT_LIMIT;

@@ -16,6 +16,8 @@ import * as rules from './rules.ts';
 export interface Snapshots {
   /** Never rejects: what stands in the way of an answer is the answer. */
   ask(question: Question): Promise<AnswerRecord>;
+  /** Whether a process is one of the programs that were run for an answer. */
+  owns(pid: number): boolean;
   /** Ends what is still being read; its questions are answered with that. */
   close(): void;
 }
@@ -75,6 +77,7 @@ export function createSnapshots(options: SnapshotOptions): Snapshots {
       const time = mono(process.hrtime.bigint());
       return { record: 'answer', time, question, body: await answer(question, question.netns === undefined || question.netns === own ? 'own' : options.netnsPath(question.netns), desk) };
     },
+    owns: (pid) => commands.owns(pid),
     close: () => commands.close(),
   };
 }
