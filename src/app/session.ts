@@ -140,7 +140,7 @@ export function createSession(options: SessionOptions): Session {
   const show = (incidents: readonly Incident[]): readonly Incident[] =>
     options.onlyCauses.length === 0 ? incidents : incidents.filter((i) => options.onlyCauses.some((c) => i.cause.id === c || i.cause.id.startsWith(`${c}.`)));
 
-  const drain = (): void => {
+  const drain = (last = false): void => {
     // a drop comes before the call that it makes fail: calls are drained first, so that no call is ahead of its drop
     const records: RawRecord[] = [];
     for (const probe of probes.armed) if (probe !== probes.drops) probe.drain((record) => records.push(record));
@@ -150,7 +150,7 @@ export function createSession(options: SessionOptions): Session {
     const moved = records.length;
     const time = now();
     const since = Number(time / 1_000_000n) - lastCounts;
-    if (probes.drops?.readCounts !== undefined && (moved > 0 ? since >= COUNT_MS / 4 : since >= COUNT_MS)) {
+    if (probes.drops !== undefined && (last || since >= (moved > 0 ? COUNT_MS / 4 : COUNT_MS))) {
       lastCounts = Number(time / 1_000_000n);
       const counts = probes.drops.readCounts();
       if (counts !== undefined && !isUnavailable(counts)) take(counts);
@@ -203,7 +203,7 @@ export function createSession(options: SessionOptions): Session {
     },
     stop: async () => {
       for (const timer of timers) clearInterval(timer);
-      drain();
+      drain(true);
       stopping = true;
       judgeToEnd: for (const end = Date.now() + LATE_ANSWERS_MS; ; ) {
         const { questions } = diagnosis.judge(tick());
