@@ -143,7 +143,7 @@ export function createSession(options: SessionOptions): Session {
   const drain = (last = false): void => {
     // a drop comes before the call that it makes fail: calls are drained first, so that no call is ahead of its drop
     const records: RawRecord[] = [];
-    for (const probe of probes.armed) if (probe !== probes.drops) probe.drain((record) => records.push(record));
+    for (const probe of probes.armed) if (probe !== probes.drops) probe.drain((record) => records.push(record), last);
     probes.drops?.drain((record) => records.push(record));
     records.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
     for (const record of records) take(record);

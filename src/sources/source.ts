@@ -13,8 +13,8 @@ export interface Scope {
 /** A probe that is armed. Whoever armed it closes it; closing removes every trace of it from the kernel. */
 export interface ArmedProbe {
   readonly id: string;
-  /** Moves what the kernel has ready into the sink. Never blocks. Returns the number of records moved. */
-  drain(sink: Sink): number;
+  /** Moves what the kernel has ready into the sink; with `last`, also what is otherwise read now and then only. Never blocks. Returns the number of records moved. */
+  drain(sink: Sink, last?: boolean): number;
   /** Watch one more namespace from now on (a no-op when all are watched). */
   addNetns?(netns: Netns): void;
   close(): void;

@@ -94,11 +94,11 @@ export const armCalls: Arm = (scope) => {
   let next = 0n;
   return {
     ...probe,
-    drain: (sink) => {
+    drain: (sink, last = false) => {
       const count = probe.drain(sink);
       const now = process.hrtime.bigint();
       if (count > 0) due = true;
-      if (!due || now < next) return count;
+      if (!due || (now < next && !last)) return count;
       next = now + CALL_COUNTS_NS;
       due = count > 0;
       const counts = readCallCounts(reader.read(), cpus, mono(now));
