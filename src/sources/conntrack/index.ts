@@ -35,21 +35,24 @@ interface Listening {
  * seconds). In the kernel's automatic mode (net.netfilter.nf_conntrack_events = 2, 5.19+) entries that are older than
  * the first listener send no events.
  */
-export const armConntrack: Arm = (scope: Scope): ArmedProbe | Unavailable => {
+export const armConntrack: Arm = (scope) => armConntrackWith(RECEIVE_BUFFER, scope);
+
+/** As {@link armConntrack}, with another size of the kernel's buffer (bytes, for each namespace). */
+export function armConntrackWith(receiveBuffer: number, scope: Scope): ArmedProbe | Unavailable {
   const what = 'listening to conntrack events';
   const idle = unused(what);
   if (idle !== undefined) return idle;
   const registry = openNetnsRegistry();
-  const probe = createProbe(registry, scope, what);
+  const probe = createProbe(registry, scope, what, receiveBuffer);
   const first = probe.start();
   if (first !== undefined) {
     probe.close();
     return first;
   }
   return probe;
-};
+}
 
-function createProbe(registry: NetnsRegistry, scope: Scope, what: string): ArmedProbe & { start(): Unavailable | undefined } {
+function createProbe(registry: NetnsRegistry, scope: Scope, what: string, receiveBuffer: number): ArmedProbe & { start(): Unavailable | undefined } {
   const listening = new Map<Netns, Listening>();
   const refused = new Map<Netns, Unavailable>();
   const wanted = new Set<Netns>(scope.netns);
@@ -62,7 +65,7 @@ function createProbe(registry: NetnsRegistry, scope: Scope, what: string): Armed
     if (listening.size >= MOST_NAMESPACES) return { unavailable: 'too-large', what, why: `more than ${MOST_NAMESPACES} namespaces` };
     const path = registry.path(netns);
     if (path === undefined) return { unavailable: 'missing', what, why: `network namespace net:[${netns}] is gone` };
-    const socket = openNetlink(path, NETLINK_NETFILTER, { groups: GROUPS, receiveBuffer: RECEIVE_BUFFER, what });
+    const socket = openNetlink(path, NETLINK_NETFILTER, { groups: GROUPS, receiveBuffer, what });
     if (isUnavailable(socket)) {
       refused.set(netns, socket);
       return socket;
