@@ -1,5 +1,5 @@
 import { findOwnerOfMac, peerOf } from '../../evidence/network/hosts.ts';
-import { nextHopOf } from '../../evidence/network/nexthop.ts';
+import { askAgain, nextHopOf } from '../../evidence/network/nexthop.ts';
 import { bridgePorts, bridgeVlans, fdb, links } from '../../evidence/network/read.ts';
 import { walkWire } from '../../evidence/network/wire.ts';
 import { isMulticastMac, symbolOf, symptomLine } from '../../evidence/network/words.ts';
@@ -156,9 +156,12 @@ function fromSilence(symptom: Symptom, evidence: Evidence): Maybe<Verdict | 'non
   const ports = bridgePorts(evidence, obstacle.netns);
   if (isUnavailable(all) || isUnavailable(ports)) return undefined;
   const bridge = all.find((l) => l.name === obstacle.port?.bridge);
-  if (obstacle.kind === 'stp') return stp(evidence, obstacle.netns, obstacle.port, bridge, 0.96);
+  // the sender asks again by itself, but only after a pause: have it forget the failure at once
+  const again = askAgain(evidence, symptom.netns, hop);
+  const prompt = (v: Verdict): Verdict => ({ ...v, remedies: v.remedies.map((r) => (r.command === undefined ? r : { ...r, command: `${r.command} && ${again}` })) });
+  if (obstacle.kind === 'stp') return prompt(stp(evidence, obstacle.netns, obstacle.port, bridge, 0.96));
   const twin = ports.find((p) => p.bridge === obstacle.port?.bridge && p.isolated && p.name !== obstacle.port?.name);
-  return obstacle.kind === 'isolated' && twin !== undefined ? isolated(evidence, obstacle.netns, twin, obstacle.port, 0.96) : undefined;
+  return obstacle.kind === 'isolated' && twin !== undefined ? prompt(isolated(evidence, obstacle.netns, twin, obstacle.port, 0.96)) : undefined;
 }
 
 const set = (evidence: Evidence, ns: Netns, port: string, what: string): string => iproute(evidence, ns, 'bridge', `link set dev ${shellQuote(port)} ${what}`);

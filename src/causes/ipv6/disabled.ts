@@ -1,9 +1,10 @@
 import { incomingDevice, routedPacket } from '../../evidence/network/packet.ts';
-import { addresses, sysctls } from '../../evidence/network/read.ts';
+import { addresses, links, sysctls } from '../../evidence/network/read.ts';
 import { decideRoute } from '../../evidence/network/routing.ts';
 import { sysctlSet } from '../../evidence/network/sysctl.ts';
-import { symbolOf, symptomLine } from '../../evidence/network/words.ts';
-import { netnsText } from '../../evidence/netns.ts';
+import { isMulticastAddress, linkState, symbolOf, symptomLine } from '../../evidence/network/words.ts';
+import { iproute, netnsText } from '../../evidence/netns.ts';
+import { shellQuote } from '../../base/text.ts';
 import type { Cause } from '../../model/cause.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
@@ -45,6 +46,8 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     if (!routed.to.includes(':')) return NOT_APPLICABLE;
     to = routed.to;
   }
+  const narrow = tooNarrow(symptom, evidence, device, to);
+  if (narrow !== undefined) return narrow;
   const values = sysctls(evidence, symptom.netns, 'net/ipv6/conf/*/disable_ipv6');
   const own = addresses(evidence, symptom.netns);
   const decision = to === undefined || symptom.kind === 'drop' ? undefined : decideRoute(evidence, symptom.netns, { to });
@@ -64,11 +67,36 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   return {
     outcome: 'found',
     confidence: symptom.kind === 'drop' ? 0.97 : 0.96,
-    severity: 'warning',
+    severity: symptom.kind === 'drop' && to !== undefined && isMulticastAddress(to) ? 'info' : 'warning',
     identity: `disable_ipv6|${chosen}`,
     explanation: `IPv6 is switched off on ${chosen} in ${where} (${key} = 1). ${symptom.kind === 'drop' ? `IPv6 packets that come in there are dropped.` : `So there is neither an address nor a route for ${to}, and the call fails with ${symptom.kind === 'call' ? symptom.call.errno : ''}.`} Its IPv6 addresses went when it was switched off.`,
     culprit: { kind: 'sysctl', text: `${key} = 1 (disable_ipv6 on ${chosen})`, name: key, value: 1, effective: 1, interface: chosen },
     evidence: [symptomLine(evidence, symptom), { source: 'sysctl', text: off.map((d) => `net.ipv6.conf.${d}.disable_ipv6 = 1`).join(', ') }],
     remedies: [{ text: `Switch IPv6 on again on ${chosen}.${lost.length === 0 ? ' Addresses that were set by hand have to be added again.' : ''}`, command: [sysctlSet(evidence, symptom.netns, set), ...lost.map((a) => `ip ${evidence.host.netnsNames.has(symptom.netns) && symptom.netns !== evidence.host.home ? `-n ${evidence.host.netnsNames.get(symptom.netns)} ` : ''}-6 addr replace ${a.address}/${a.prefixLength} dev ${chosen}`)].join(' && '), undo: sysctlSet(evidence, symptom.netns, set.map(([k]) => [k, 1] as const)), risk: 'low' }],
+  };
+}
+
+const LEAST_MTU = 1280; // RFC 8200 section 5: below it the kernel takes IPv6 off the device
+
+/** IPv6 is off because the MTU is too small for it; undefined when that is not so. */
+function tooNarrow(symptom: Symptom, evidence: Evidence, device: string | undefined, to: string | undefined): Finding | undefined {
+  const all = links(evidence, symptom.netns);
+  if (isUnavailable(all)) return all.unavailable === 'pending' ? cannotTell(unavailableText(all), 'ip link') : undefined;
+  const link = all.find((l) => l.mtu > 0 && l.mtu < LEAST_MTU && l.up && (device === undefined || l.name === device));
+  if (link === undefined) return undefined;
+  if (symptom.kind === 'drop' ? symptom.drop.reason.name !== 'NOT_SPECIFIED' : symptom.kind !== 'call' || to === undefined) return undefined;
+  const decision = symptom.kind === 'call' && to !== undefined ? decideRoute(evidence, symptom.netns, { to }) : undefined;
+  if (decision !== undefined && (isUnavailable(decision) || decision.kind !== 'none')) return undefined;
+  const where = netnsText(evidence, symptom.netns);
+  const set = (mtu: number): string => iproute(evidence, symptom.netns, 'ip', `link set ${shellQuote(link.name)} mtu ${mtu}`);
+  return {
+    outcome: 'found',
+    confidence: symptom.kind === 'drop' ? 0.95 : 0.93,
+    severity: symptom.kind === 'drop' && to !== undefined && isMulticastAddress(to) ? 'info' : 'warning',
+    identity: `ipv6 mtu|${link.name}`,
+    explanation: `IPv6 is off on ${link.name} in ${where}, because its MTU is ${link.mtu}. IPv6 needs at least ${LEAST_MTU}, and the kernel takes it off a device that has less, addresses and routes included. ${symptom.kind === 'drop' ? `IPv6 packets that come in there are dropped.` : `So nothing leads to ${to}.`}`,
+    culprit: { kind: 'interface', text: `interface ${link.name} in ${where}: mtu ${link.mtu}, too small for IPv6`, interface: link.name, mtu: link.mtu },
+    evidence: [symptomLine(evidence, symptom), { source: 'ip link', text: linkState(link) }],
+    remedies: [{ text: `Raise the MTU to what IPv6 needs. Addresses that were set by hand have to be added again.`, command: set(LEAST_MTU), undo: set(link.mtu), risk: 'medium' }],
   };
 }

@@ -1,6 +1,6 @@
-import { linkNamed, links, neighbours, addresses, qdiscs } from '../../evidence/network/read.ts';
+import { linkNamed, links, neighbours, addresses, qdiscs, routes } from '../../evidence/network/read.ts';
 import { peerOf } from '../../evidence/network/hosts.ts';
-import { decideRoute } from '../../evidence/network/routing.ts';
+import { covers, decideRoute } from '../../evidence/network/routing.ts';
 import { routedPacket } from '../../evidence/network/packet.ts';
 import { downObstacle, walkWire, type Obstacle } from '../../evidence/network/wire.ts';
 import { linkState, symbolOf, symptomLine } from '../../evidence/network/words.ts';
@@ -9,6 +9,7 @@ import { matchesPrefix } from '../../base/inet.ts';
 import { shellQuote } from '../../base/text.ts';
 import type { Netns } from '../../base/brand.ts';
 import type { Cause } from '../../model/cause.ts';
+import type { DropEvent } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
 import type { EvidenceLine, Remedy } from '../../model/incident.ts';
@@ -39,7 +40,8 @@ export const cause: Cause = {
 
 function judge(symptom: Symptom, evidence: Evidence): Finding {
   if (symptom.kind === 'drop') {
-    if (!DEVICE_REASONS.has(symptom.drop.reason.name) || !DEVICE_PLACES.test(symbolOf(symptom.drop))) return NOT_APPLICABLE;
+    const onDevice = DEVICE_REASONS.has(symptom.drop.reason.name) && DEVICE_PLACES.test(symbolOf(symptom.drop));
+    if (!onDevice && !withoutRoute(symptom.drop)) return NOT_APPLICABLE;
   } else if (symptom.kind !== 'call' || !ERRNOS.has(symptom.call.errno)) return NOT_APPLICABLE;
   const all = links(evidence, symptom.netns);
   if (isUnavailable(all)) return cannotTell(unavailableText(all), 'the interfaces (ip link)');
@@ -47,7 +49,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   if (device === undefined) return symptom.kind === 'call' ? ruledOut('no interface that is down would carry it') : NOT_APPLICABLE;
   if (isUnavailable(device)) return cannotTell(unavailableText(device), 'the routes and interfaces');
   const own = downObstacle(symptom.netns, device);
-  const path = wire(symptom, evidence, device);
+  const path = symptom.kind === 'drop' && withoutRoute(symptom.drop) ? undefined : wire(symptom, evidence, device);
   if (path !== undefined && isUnavailable(path)) {
     if (path.unavailable === 'pending') return cannotTell(unavailableText(path), 'the other namespaces');
   }
@@ -62,7 +64,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
 
 /** The device that the packet was to leave by. */
 function outgoing(symptom: Symptom, evidence: Evidence, all: readonly Link[]): import('../../model/unavailable.ts').Maybe<Link> | undefined {
-  if (symptom.kind === 'drop') {
+  if (symptom.kind === 'drop' && !withoutRoute(symptom.drop)) {
     const { drop } = symptom;
     const named = all.find((l) => l.name === drop.interface) ?? all.find((l) => l.index === drop.ifindex);
     return named;
@@ -80,9 +82,17 @@ function outgoing(symptom: Symptom, evidence: Evidence, all: readonly Link[]): i
   // no route: that of a subnet goes with the interface that has the address, or with its carrier
   const own = addresses(evidence, symptom.netns);
   if (isUnavailable(own)) return own;
+  // what the tables had for the destination before the loss: its device may have taken the route along
+  const old = routes(evidence, symptom.netns, routed.to.includes(':') ? 6 : 4, 'before');
+  const lost = isUnavailable(old) ? undefined : old.filter((r) => r.type === 'unicast' && r.table !== 'local' && covers(r, routed.to)).sort((a, b) => b.prefixLength - a.prefixLength)[0];
+  const gone = lost?.device === undefined ? undefined : all.find((l) => l.name === lost.device && !l.up);
+  if (gone !== undefined) return gone;
   const holder = own.find((a) => a.scope === 'global' && matchesPrefix(routed.to, `${a.address}/${a.prefixLength}`) && a.prefixLength < 128 && all.some((l) => l.name === a.device && !l.up));
   return holder === undefined ? undefined : all.find((l) => l.name === holder.device);
 }
+
+/** A router, or a local sender with an old connection, that has no route any more: it may have gone with its device. */
+const withoutRoute = (drop: DropEvent): boolean => drop.reason.name === 'IP_INNOROUTES' || drop.reason.name === 'IP_OUTNOROUTES';
 
 /** The first thing that is down on the way to the neighbour that did not answer. */
 function wire(symptom: Symptom, evidence: Evidence, device: Link): import('../../model/unavailable.ts').Maybe<Obstacle> | undefined {

@@ -1,8 +1,9 @@
 import { findOwnerOfMac, namespaces } from '../../evidence/network/hosts.ts';
 import { addresses, linkNamed, neighbours } from '../../evidence/network/read.ts';
 import { isLocalAddress } from '../../evidence/network/routing.ts';
-import { dropLine, symbolOf } from '../../evidence/network/words.ts';
+import { dropLine, isMulticastMac, symbolOf } from '../../evidence/network/words.ts';
 import { iproute, netnsText } from '../../evidence/netns.ts';
+import { matchesPrefix } from '../../base/inet.ts';
 import { shellQuote } from '../../base/text.ts';
 import type { Netns } from '../../base/brand.ts';
 import type { Cause } from '../../model/cause.ts';
@@ -30,6 +31,7 @@ export const cause: Cause = {
 };
 
 function judge(drop: DropEvent, evidence: Evidence): Finding {
+  if (drop.reason.name === 'IP_INADDRERRORS' && symbolOf(drop) === 'ip_error') return misdirected(drop, evidence);
   if (drop.reason.name !== 'OTHERHOST' && !(/^(ip_rcv_core|ip6_rcv_core|ip_rcv|ipv6_rcv)$/.test(symbolOf(drop)) && drop.reason.name === 'NOT_SPECIFIED')) return NOT_APPLICABLE;
   const { ethernet, ip } = drop.packet;
   const device = linkNamed(evidence, drop.netns, drop.interface);
@@ -42,6 +44,7 @@ function judge(drop: DropEvent, evidence: Evidence): Finding {
   if (isUnavailable(device) && device.unavailable === 'pending') return cannotTell(unavailableText(device), 'the interface');
   if (isUnavailable(local)) return cannotTell(unavailableText(local), 'the local addresses');
   const myMac = isUnavailable(device) ? undefined : device.address;
+  if (drop.reason.name !== 'OTHERHOST' && (mac === undefined || isMulticastMac(mac) || mac === myMac)) return NOT_APPLICABLE;
   if (mac !== undefined && mac === myMac) return ruledOut(`the frame's destination ${mac} is that of ${drop.interface}`);
   if (owner !== undefined && isUnavailable(owner) && owner.unavailable === 'pending') return cannotTell(unavailableText(owner), 'the other namespaces');
   const holder = mac === undefined ? undefined : entryFor(evidence, drop.netns, owner === undefined || isUnavailable(owner) ? undefined : owner.netns, mac, new Set(isUnavailable(own) ? [] : own.map((a) => a.address)), ip.destination);
@@ -82,6 +85,32 @@ function judge(drop: DropEvent, evidence: Evidence): Finding {
     culprit: { kind: 'neighbour', text: `neighbour ${entry.address} lladdr ${entry.mac ?? '?'} dev ${entry.device} ${entry.states.join(',')} in ${at}`, ip: entry.address, mac: entry.mac, dev: entry.device, state: entry.states[0], netns: evidence.host.netnsNames.get(netns) ?? netns },
     evidence: [...lines, { source: `ip neigh in ${at}`, text: `${entry.address} dev ${entry.device} lladdr ${entry.mac ?? '?'} ${entry.states.join(',')}` }],
     remedies: [{ text: `Delete the wrong entry; ${at} then asks for the MAC again.`, command: iproute(evidence, netns, 'ip', `${six}neigh del ${entry.address} dev ${shellQuote(entry.device)}`), undo: iproute(evidence, netns, 'ip', `${six}neigh replace ${entry.address} lladdr ${entry.mac ?? ''} dev ${shellQuote(entry.device)}${permanent ? ' nud permanent' : ''}`), risk: 'low' }],
+  };
+}
+
+/** The frame is for this MAC, the packet for a neighbour on the same link: the sender's entry for that neighbour has our MAC. */
+function misdirected(drop: DropEvent, evidence: Evidence): Finding {
+  const { ethernet, ip } = drop.packet;
+  const own = addresses(evidence, drop.netns);
+  if (ethernet === undefined || ip === undefined || drop.interface === undefined) return NOT_APPLICABLE;
+  if (isUnavailable(own)) return cannotTell(unavailableText(own), 'the addresses');
+  if (!own.some((a) => a.device === drop.interface && a.scope === 'global' && matchesPrefix(ip.destination, `${a.address}/${a.prefixLength}`))) return NOT_APPLICABLE;
+  const owner = findOwnerOfMac(evidence, drop.netns, ethernet.source);
+  if (owner === undefined) return NOT_APPLICABLE;
+  if (isUnavailable(owner)) return cannotTell(unavailableText(owner), 'the other namespaces');
+  const table = neighbours(evidence, owner.netns);
+  if (isUnavailable(table)) return cannotTell(unavailableText(table), 'the neighbour table of the sender');
+  const entry = table.find((n) => n.address === ip.destination && n.mac === ethernet.destination);
+  if (entry === undefined) return NOT_APPLICABLE;
+  const at = netnsText(evidence, owner.netns);
+  const where = netnsText(evidence, drop.netns);
+  const permanent = entry.states.includes('PERMANENT');
+  return {
+    outcome: 'found', confidence: 0.98, severity: 'warning', identity: `${owner.netns}|${entry.address}|${entry.mac ?? ''}`,
+    explanation: `Packets from ${ip.source} to ${ip.destination} reached ${drop.interface} in ${where}, which does not have that address and does not forward. Their frames were addressed to its MAC ${ethernet.destination}, for the sender in ${at} has the ${permanent ? 'permanent ' : ''}neighbour entry ${entry.address} lladdr ${entry.mac} on ${entry.device}. That MAC is not the one of ${ip.destination}.`,
+    culprit: { kind: 'neighbour', text: `neighbour ${entry.address} lladdr ${entry.mac} dev ${entry.device} ${entry.states.join(',')} in ${at}`, ip: entry.address, mac: entry.mac, dev: entry.device, state: entry.states[0], netns: evidence.host.netnsNames.get(owner.netns) ?? owner.netns },
+    evidence: [dropLine(evidence, drop), { source: `ip neigh in ${at}`, text: `${entry.address} dev ${entry.device} lladdr ${entry.mac} ${entry.states.join(',')}` }],
+    remedies: [{ text: `Delete the wrong entry; ${at} then asks for the MAC again.`, command: iproute(evidence, owner.netns, 'ip', `${entry.family === 6 ? '-6 ' : ''}neigh del ${entry.address} dev ${shellQuote(entry.device)}`), undo: iproute(evidence, owner.netns, 'ip', `neigh replace ${entry.address} lladdr ${entry.mac} dev ${shellQuote(entry.device)}${permanent ? ' nud permanent' : ''}`), risk: 'low' }],
   };
 }
 

@@ -1,6 +1,6 @@
 import { gatewayTo } from '../../evidence/network/gateway.ts';
 import { peerOf } from '../../evidence/network/hosts.ts';
-import { carries, nextHopOf, unresolved, type NextHop } from '../../evidence/network/nexthop.ts';
+import { askAgain, carries, nextHopOf, unresolved, type NextHop } from '../../evidence/network/nexthop.ts';
 import { addresses, linkNamed, sysctls } from '../../evidence/network/read.ts';
 import { ipv4Conf, sysctlNumber, sysctlSet } from '../../evidence/network/sysctl.ts';
 import { walkWire } from '../../evidence/network/wire.ts';
@@ -74,13 +74,9 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
       { source: 'ip neigh', text: hop.entry === undefined ? `${hop.address} dev ${hop.device}: no entry any more` : `${hop.address} dev ${hop.device} ${hop.entry.mac === undefined ? '' : `lladdr ${hop.entry.mac} `}${hop.entry.states.join(',')}` },
       ...verdict.lines,
     ],
-    remedies: verdict.remedies,
+    // the sender asks again by itself, but only after a pause: have it forget the failure at once
+    remedies: verdict.remedies.map((r, i) => (i > 0 || r.command === undefined || r.undo === undefined || / route (replace|add) /.test(r.command) ? r : { ...r, command: `${r.command} && ${askAgain(evidence, symptom.netns, hop)}` })),
   };
-}
-
-/** IPv6 solicits a failed neighbour again after a pause of its own: have it forget the entry at once. */
-function reask(evidence: Evidence, netns: Netns, hop: NextHop, command: string): string {
-  return hop.address.includes(':') ? `${command} && ${iproute(evidence, netns, 'ip', `-6 neigh flush dev ${shellQuote(hop.device)} to ${hop.address}`)}` : command;
 }
 
 interface Why {
@@ -127,7 +123,7 @@ function why(evidence: Evidence, symptom: Symptom, hop: NextHop, reached: { read
   const remedies: Remedy[] = [];
   const prefix = isUnavailable(own) ? undefined : own.find((a) => a.device === hop.device && a.family === (hop.address.includes(':') ? 6 : 4) && a.scope === 'global')?.prefixLength;
   if (peer !== undefined && !isUnavailable(peer) && peer.link.master === undefined) {
-    remedies.push({ text: `The only host on that wire is ${netnsText(evidence, peer.netns)}. If ${hop.address} is to be its address, give it back; else correct the destination at the sender.`, command: reask(evidence, symptom.netns, hop, iproute(evidence, peer.netns, 'ip', `addr add ${hop.address}/${prefix ?? (hop.address.includes(':') ? 128 : 32)} dev ${shellQuote(peer.link.name)}${hop.address.includes(':') ? ' nodad' : ''}`)), undo: iproute(evidence, peer.netns, 'ip', `addr del ${hop.address}/${prefix ?? (hop.address.includes(':') ? 128 : 32)} dev ${shellQuote(peer.link.name)}`), risk: 'medium' });
+    remedies.push({ text: `The only host on that wire is ${netnsText(evidence, peer.netns)}. If ${hop.address} is to be its address, give it back; else correct the destination at the sender.`, command: iproute(evidence, peer.netns, 'ip', `addr add ${hop.address}/${prefix ?? (hop.address.includes(':') ? 128 : 32)} dev ${shellQuote(peer.link.name)}${hop.address.includes(':') ? ' nodad' : ''}`), undo: iproute(evidence, peer.netns, 'ip', `addr del ${hop.address}/${prefix ?? (hop.address.includes(':') ? 128 : 32)} dev ${shellQuote(peer.link.name)}`), risk: 'medium' });
   }
   remedies.push({ text: `Start the host that has ${hop.address}, or correct the address that is sent to. From here one can only ask again.`, command: iproute(evidence, symptom.netns, 'ip', `neigh flush dev ${shellQuote(hop.device)} to ${hop.address}`), risk: 'low' });
   return {

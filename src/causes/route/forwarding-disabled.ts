@@ -66,7 +66,7 @@ function judge4(drop: DropEvent, evidence: Evidence, device: string, where: stri
   const onLink = !isUnavailable(own) && !isUnavailable(onward) && onward.kind === 'route' && onward.device === device && onward.gateway === undefined;
   return {
     outcome: 'found',
-    confidence: drop.reason.name === 'IP_INADDRERRORS' ? 0.97 : 0.85,
+    confidence: onLink ? 0.85 : drop.reason.name === 'IP_INADDRERRORS' ? 0.97 : 0.85,
     severity: 'warning',
     identity: single ? `forwarding|${device}` : 'forwarding|all',
     explanation: `Packets from ${ip.source} to ${ip.destination} came in on ${device} in ${where}, which is not their destination. Forwarding is off ${single ? `on ${device} (${conf.key} = 0), though it is on for ${others.filter((o) => o !== 'lo').join(', ')}` : 'there (net.ipv4.ip_forward = 0)'}, so they were dropped without an answer. ${onLink ? `${ip.destination} belongs on the very link they came from: perhaps its owner has lost the address.` : route === undefined ? 'No ICMP error tells the sender.' : `With forwarding on they would leave ${route}.`}`,

@@ -1,8 +1,10 @@
 import type { Netns } from '../../base/brand.ts';
+import { shellQuote } from '../../base/text.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import type { Neighbour } from '../../model/network.ts';
 import type { Symptom } from '../../model/symptom.ts';
 import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
+import { iproute } from '../netns.ts';
 import { routedPacket } from './packet.ts';
 import { linkNamed, neighbours } from './read.ts';
 import { decideRoute } from './routing.ts';
@@ -53,4 +55,9 @@ export function unresolved(entry: Neighbour | undefined): boolean {
 export function carries(evidence: Evidence, netns: Netns, device: string): boolean | undefined {
   const link = linkNamed(evidence, netns, device);
   return isUnavailable(link) ? undefined : link.up && (link.carrier || link.type === 'loopback');
+}
+
+/** The command that makes a sender forget what it knows of a neighbour, and so ask again. */
+export function askAgain(evidence: Evidence, netns: Netns, hop: NextHop): string {
+  return iproute(evidence, netns, 'ip', `${hop.address.includes(':') ? '-6 ' : ''}neigh flush dev ${shellQuote(hop.device)} to ${hop.address}`);
 }
