@@ -1,3 +1,4 @@
+import { endpoint } from '../../base/inet.ts';
 import { conntrackTable, portChoice, snatRules, takenPorts, translationOf, type SnatRule, type Suspicion } from '../../evidence/conntrack/index.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
@@ -42,5 +43,5 @@ export function natChoice(s: Suspicion, evidence: Evidence): Maybe<NatChoice> | 
   const size = high - low + 1;
   // beyond 128 ports not every one is tried (nf_nat_l4proto_unique_tuple)
   const exhausted = taken >= size || (size > 128 && taken >= size * 0.97);
-  return { rule, low, high, taken, exhausted, address, peer: peerAddress === undefined ? 'its peer' : peerPort === undefined ? peerAddress : `${peerAddress}:${peerPort}`, partial: table.status === 'partial' };
+  return { rule, low, high, taken, exhausted, address, peer: peerAddress === undefined ? 'its peer' : endpoint(peerAddress, peerPort), partial: table.status === 'partial' };
 }
