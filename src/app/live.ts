@@ -7,7 +7,7 @@ import { readHost } from '../sources/host.ts';
 import { openNetnsRegistry, type NetnsRef, type NetnsRegistry } from '../sources/netns.ts';
 import { UsageError } from './exit.ts';
 import { checkedFilter, type FilterOptions } from './flow-filter.ts';
-import { armProbes, type Tier } from './probes.ts';
+import { armProbes, type Probes, type Tier } from './probes.ts';
 import { createSession, type Listener, type ProbeState, type Session } from './session.ts';
 
 /** Options of every command that watches, as the command line gives them. */
@@ -19,6 +19,7 @@ export interface LiveOptions extends FilterOptions {
 
 export interface Live {
   readonly session: Session;
+  readonly probes: Probes;
   readonly states: readonly ProbeState[];
   readonly host: HostRecord;
   readonly facts: HostFacts;
@@ -45,13 +46,14 @@ export async function openLive(options: LiveOptions, listener: Listener, keep: (
     return { unavailable: 'permission', what: 'arming probes', why: `none could be armed (${probes.states.map((s) => `${s.id}: ${s.why}`).join('; ')})`, fix: first?.fix ?? 'run as root; whydrop doctor says more' };
   }
   const watched: { inode: Netns; name?: string }[] = targets.length > 0 ? targets.map(named) : entries.map((e) => ({ inode: e.inode as Netns, ...(e.name === undefined ? {} : { name: e.name }) }));
-  const host = readHost({ ...probes.knowledge, netns: watched, home: registry.own.inode, netnsNames: [...registry.names()] });
+  const host = readHost({ ...probes.knowledge, netns: targets.map(named), namespaces: entries.length, home: registry.own.inode, netnsNames: [...registry.names()] });
   const facts = hostFacts(host);
   listener.record?.(host);
   for (const { id, state, why } of probes.states) listener.record?.({ record: 'probe', time: host.time, id, ...(state === 'armed' ? {} : { unavailable: { unavailable: 'failed', what: `arming ${id}`, why: why ?? '' } }) });
   const session = createSession({ host, facts, probes, netns: targets.map((t) => t.inode), filter, onlyCauses: options.cause, listener, keep });
   return {
     session,
+    probes,
     states: probes.states,
     host,
     facts,

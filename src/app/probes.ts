@@ -9,7 +9,7 @@ import { createSnapshots, type Snapshots } from '../sources/snapshot/index.ts';
 import type { ArmedProbe, Scope } from '../sources/source.ts';
 import { symbolsOnce } from './symbols.ts';
 import type { ProbeKnowledge } from '../sources/host.ts';
-import { armTracefs, armTracefsCalls, tracefsFormats } from '../sources/tracefs/index.ts';
+import { armTracefs, armTracefsCalls, tracefsFormats, type TracefsProbe } from '../sources/tracefs/index.ts';
 import type { ProbeState } from './session.ts';
 
 export type Tier = 'auto' | 'bpf' | 'tracefs' | 'counters';
@@ -19,6 +19,8 @@ export interface Probes {
   readonly armed: readonly ArmedProbe[];
   /** The probe that keeps exact counts, where it could be armed. */
   readonly drops: DropProbe | undefined;
+  /** The tracefs drop probe, where it took the place of the BPF one. */
+  readonly dropsByTracefs: TracefsProbe | undefined;
   /** What the probes know of the host, for the first record of a capture. */
   readonly knowledge: Pick<ProbeKnowledge, 'dropReasons' | 'syscalls' | 'formats'>;
   readonly snapshots: Snapshots;
@@ -50,7 +52,7 @@ export function armProbes(scope: Scope, tier: Tier, netnsPath: Parameters<typeof
   const bpf = tier === 'auto' || tier === 'bpf';
   const tracefs = tier === 'auto' || tier === 'tracefs';
   const drops = bpf ? arm('drop-bpf', armDrops) : undefined;
-  const dropsByTracefs = drops === undefined && tracefs ? arm('drop-tracefs', armTracefs) : undefined;
+  const dropsByTracefs = drops === undefined && tracefs ? arm('drop-tracefs', (s) => armTracefs(s) as TracefsProbe | Unavailable) : undefined;
   const calls = bpf ? arm('calls-bpf', armCalls) : undefined;
   const callsByTracefs = calls === undefined && tracefs ? arm('calls-tracefs', armTracefsCalls) : undefined;
   if (bpf) arm('exec-bpf', armExecs);
@@ -60,6 +62,7 @@ export function armProbes(scope: Scope, tier: Tier, netnsPath: Parameters<typeof
   return {
     armed,
     drops,
+    dropsByTracefs,
     snapshots,
     states,
     knowledge: { dropReasons: reasonsOfKernel(), syscalls: watchedSyscalls(), formats: isUnavailable(formats) ? {} : formats },

@@ -1,6 +1,7 @@
 import { isUnavailable } from '../model/unavailable.ts';
 import { EnvironmentError, EXIT } from './exit.ts';
 import { createKeeper, type Keeper } from './keep.ts';
+import { createLearning, learnedText } from './learn.ts';
 import { openLive, type LiveOptions } from './live.ts';
 import type { Listener } from './session.ts';
 import { cost, createOutput, type Summary } from './stream.ts';
@@ -36,9 +37,10 @@ export async function watch(options: WatchOptions, keeping?: Keeper): Promise<vo
     },
   };
   if (keeper !== undefined) process.on('SIGUSR1', () => keeper.trigger());
+  const learning = options.learn === undefined ? undefined : createLearning();
   const live = await openLive(options, listener, (event) => {
     keeper?.event(event);
-    return true;
+    return learning?.judged(event) ?? true;
   });
   if (isUnavailable(live)) throw new EnvironmentError(`${live.what}: ${live.why}`, live.fix);
   const { session, states } = live;
@@ -46,6 +48,12 @@ export async function watch(options: WatchOptions, keeping?: Keeper): Promise<vo
     await session.baseline();
     session.run();
     await view.armed({ type: 'armed', kernel: live.host.kernel, netns: live.watched, probes: states }, live);
+    if (learning !== undefined) {
+      await Promise.race([ended, new Promise((done) => setTimeout(done, options.learn))]);
+      const learned = learning.end();
+      live.probes.dropsByTracefs?.learn(learned.map((l) => l.address));
+      process.stderr.write(learnedText(learned));
+    }
     const timer = options.for === undefined ? undefined : setTimeout(end, options.for);
     await ended;
     clearTimeout(timer);

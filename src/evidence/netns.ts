@@ -4,6 +4,7 @@ import type { Evidence } from '../model/evidence.ts';
 
 /** How to speak of a namespace in a sentence: "namespace blue", "this host's own namespace". */
 export function netnsText(evidence: Evidence, netns: Netns): string {
+  if (netns === 0) return 'a network namespace that this probe cannot tell';
   if (netns === evidence.host.home) return 'this network namespace';
   const name = evidence.host.netnsNames.get(netns);
   return name === undefined ? `network namespace net:[${netns}]` : `network namespace ${name}`;

@@ -40,6 +40,8 @@ export interface HostRecord {
   readonly formats: Readonly<Record<string, string>>;
   /** Network namespaces watched; empty: all. */
   readonly netns: readonly { readonly inode: Netns; readonly name?: string }[];
+  /** How many namespaces the host had: with one alone, what tracefs cannot place is placed. */
+  readonly namespaces: number;
   /** The namespace that whydrop ran in. */
   readonly home: Netns;
   /** Names of namespaces when the capture began. */

@@ -6,7 +6,7 @@ import { readText } from './read.ts';
 import { pinned, syscall } from './sys/ffi.ts';
 
 /** What only the probes know of the host; see {@link HostRecord}. */
-export type ProbeKnowledge = Pick<HostRecord, 'dropReasons' | 'syscalls' | 'formats' | 'netns' | 'home' | 'netnsNames'>;
+export type ProbeKnowledge = Pick<HostRecord, 'dropReasons' | 'syscalls' | 'formats' | 'netns' | 'namespaces' | 'home' | 'netnsNames'>;
 
 /** The first record of a capture. */
 export function readHost(known: ProbeKnowledge): HostRecord {

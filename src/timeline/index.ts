@@ -30,6 +30,14 @@ export function createTimeline(host: HostRecord, symbols: () => Symbols): Timeli
   };
   let pages: TracePages | undefined;
   const tracefs = (): TracePages => (pages ??= tracePages({ formats: host.formats, symbols, dropReasons: host.dropReasons }));
+  const watched = new Set<number>(host.netns.map((n) => n.inode));
+  /** tracefs watches every namespace, and knows that of a task in process context only. */
+  const placed = (events: readonly Event[]): readonly Event[] =>
+    events.flatMap((event) => {
+      if (event.kind !== 'drop' && event.kind !== 'call') return [event];
+      if (event.netns === 0) return [host.namespaces === 1 ? { ...event, netns: host.home } : event];
+      return watched.size === 0 || watched.has(event.netns) ? [event] : [];
+    });
   const some = <T extends Event>(event: T | undefined): readonly Event[] => (event === undefined ? [] : [event]);
 
   return {
@@ -46,7 +54,7 @@ export function createTimeline(host: HostRecord, symbols: () => Symbols): Timeli
         case 'exec':
           return some(decodeExec(record.bytes));
         case 'trace-page':
-          return tracefs().page(record);
+          return placed(tracefs().page(record));
         case 'netlink':
           return decodeConntrackDatagram(record.bytes, record.netns, record.time);
         case 'answer':
@@ -60,6 +68,6 @@ export function createTimeline(host: HostRecord, symbols: () => Symbols): Timeli
           return [];
       }
     },
-    flush: () => pages?.flush() ?? [],
+    flush: () => placed(pages?.flush() ?? []),
   };
 }

@@ -66,7 +66,7 @@ function start(...args: string[]): Run {
 }
 
 type Incident = { type: 'incident'; cause: { id: string }; count: number; culprit: { text: string; [f: string]: unknown }; victims: { process?: { pid: number; comm: string }; errno?: string; syscall?: string; count: number }[]; where: { stack?: string[]; hook?: string; symbol?: string }; ruledOut: { cause: string; because: string }[]; remedies: { command?: string }[] };
-const incidentsOf = (line: { incidents?: unknown }): Incident[] => line.incidents as Incident[];
+const incidentsOf = (line: { type: string; [field: string]: unknown }): Incident[] => line['incidents'] as Incident[];
 
 before(() => {
   if (notHere !== false) return;

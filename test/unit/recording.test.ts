@@ -11,7 +11,7 @@ import { createRecorder, readRecording, thin } from '../../src/recording/file.ts
 import { decodeRecords, encodeRecord } from '../../src/recording/record-codec.ts';
 
 const RECORDS: readonly RawRecord[] = [
-  { record: 'host', time: mono(1n), kernel: '6.18.44', machine: 'x86_64', hostname: 'h\u001b[2J', cpus: 2, bootId: 'b', realtimeOffset: 1795387740024500000n, dropReasons: [[2, 'NOT_SPECIFIED']], syscalls: [[44, 'sendto']], formats: {}, netns: [{ inode: netnsInode(4026531840) }], home: netnsInode(4026531840), netnsNames: [[netnsInode(7), 'blue']] },
+  { record: 'host', time: mono(1n), kernel: '6.18.44', machine: 'x86_64', hostname: 'h\u001b[2J', cpus: 2, bootId: 'b', realtimeOffset: 1795387740024500000n, dropReasons: [[2, 'NOT_SPECIFIED']], syscalls: [[44, 'sendto']], formats: {}, netns: [{ inode: netnsInode(4026531840) }], namespaces: 2, home: netnsInode(4026531840), netnsNames: [[netnsInode(7), 'blue']] },
   { record: 'drop-sample', time: mono(2n), bytes: new Uint8Array([0, 255, 10, 13]) },
   { record: 'answer', time: mono(9007199254740993n), question: { topic: 'nft', netns: netnsInode(7) }, body: '{"nftables": []}' },
   { record: 'answer', time: mono(4n), question: { topic: 'sockets', netns: netnsInode(7), argument: 'udp' }, body: Buffer.from([1, 2, 3]) },

@@ -141,7 +141,7 @@ test('what a user may call a namespace', () => {
 });
 
 test('the host', () => {
-  const host = readHost({ dropReasons: [], syscalls: [], formats: {}, netns: [], home: netnsInode(1), netnsNames: [] });
+  const host = readHost({ dropReasons: [], syscalls: [], formats: {}, netns: [], namespaces: 1, home: netnsInode(1), netnsNames: [] });
   assert.equal(host.kernel, readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim());
   assert.match(host.bootId, /^[0-9a-f-]{36}$/);
   assert.ok(host.cpus >= 1);

@@ -12,6 +12,8 @@ export interface KernelFilterInput {
   readonly reasons: readonly number[];
   /** Functions whose frees are normal: `[from, to)`. */
   readonly locations: readonly { readonly from: bigint; readonly to: bigint }[];
+  /** Single places that were learned to be everyday here. */
+  readonly learned?: readonly bigint[];
 }
 
 /** The kernel takes a filter of less than a page. */
@@ -27,6 +29,7 @@ export function kernelFilter(input: KernelFilterInput): string {
       if (to > from) parts.push(`(location < 0x${from.toString(16)} || location >= 0x${to.toString(16)})`);
     }
   }
+  if (input.fields.has('location')) for (const place of input.learned ?? []) parts.push(`location != 0x${place.toString(16)}`);
   let text = '';
   for (const part of parts) {
     const longer = text === '' ? part : `${text} && ${part}`;

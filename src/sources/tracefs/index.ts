@@ -16,6 +16,8 @@ export { tracefsFormats } from './formats.ts';
 /** A tracefs probe with the filter that the kernel applies for it, for doctor and the live view. */
 export interface TracefsProbe extends ArmedProbe {
   readonly filter: string;
+  /** Turns drops at these places away in the kernel from now on. Gives the filter that is in force. */
+  learn(places: readonly bigint[]): string;
 }
 
 /** Pages moved in one drain at most: some 2 MB, a few ms. */
@@ -29,7 +31,12 @@ export const armTracefs: Arm = (scope) => arm('drop-tracefs', 'drops', scope, ar
 /** Watches failed system calls on sockets and execs. Records: trace-page, missed. */
 export const armTracefsCalls: Arm = (scope) => arm('calls-tracefs', 'calls', scope, armCalls);
 
-type ArmEvents = (instance: Instance, formats: Readonly<Record<string, string>>, self: number | undefined) => { readonly filter: string } | Unavailable;
+interface Armed {
+  readonly filter: string;
+  learn?(places: readonly bigint[]): string;
+}
+
+type ArmEvents = (instance: Instance, formats: Readonly<Record<string, string>>, self: number | undefined) => Armed | Unavailable;
 
 function arm(id: string, purpose: string, scope: Scope, armEvents: ArmEvents): TracefsProbe | Unavailable {
   const formats = tracefsFormats();
@@ -59,6 +66,7 @@ function arm(id: string, purpose: string, scope: Scope, armEvents: ArmEvents): T
   return {
     id,
     filter: armed.filter,
+    learn: (places) => armed.learn?.(places) ?? armed.filter,
     drain(sink) {
       if (!open) return 0;
       let count = pages.read(sink, PAGES_A_DRAIN);
@@ -81,18 +89,21 @@ function arm(id: string, purpose: string, scope: Scope, armEvents: ArmEvents): T
   };
 }
 
-function armDrops(instance: Instance, formats: Readonly<Record<string, string>>, self: number | undefined): { readonly filter: string } | Unavailable {
+function armDrops(instance: Instance, formats: Readonly<Record<string, string>>, self: number | undefined): Armed | Unavailable {
   const format = parseEventFormat(formats['skb/kfree_skb'] ?? '');
   const reasons: number[] = [];
   for (const [number, name] of format.names.get('reason') ?? []) if (NORMAL_REASONS.includes(name)) reasons.push(number);
   const kallsyms = readKallsyms();
   const locations = isUnavailable(kallsyms) ? [] : functionRanges(parseKallsyms(kallsyms), new Set(NORMAL_FUNCTIONS));
-  const filter = kernelFilter({ fields: new Set(format.fields.keys()), reasons, locations, ...(self === undefined ? {} : { self }) });
   const event = 'events/skb/kfree_skb';
-  // a filter that this kernel doesn't take costs nothing but some events more
-  const applied = filter !== '' && instance.set(`${event}/filter`, filter) === undefined ? filter : '';
+  const apply = (learned: readonly bigint[]): string => {
+    const filter = kernelFilter({ fields: new Set(format.fields.keys()), reasons, locations, learned, ...(self === undefined ? {} : { self }) });
+    // a filter that this kernel doesn't take costs nothing but some events more
+    return filter !== '' && instance.set(`${event}/filter`, filter) === undefined ? filter : '';
+  };
+  const applied = apply([]);
   instance.set('options/stacktrace', '1'); // without CONFIG_STACKTRACE there is no such option, and no stack
-  return instance.set(`${event}/enable`, '1') ?? { filter: applied };
+  return instance.set(`${event}/enable`, '1') ?? { filter: applied, learn: apply };
 }
 
 function armCalls(instance: Instance, _formats: Readonly<Record<string, string>>, self: number | undefined): { readonly filter: string } | Unavailable {
