@@ -1,5 +1,5 @@
 import { decodeConntrackDatagram } from '../formats/conntrack-message.ts';
-import type { DropReason, Event } from '../model/event.ts';
+import type { CallEvent, DropEvent, DropReason, Event, ExecEvent } from '../model/event.ts';
 import type { HostRecord, RawRecord } from '../model/record.ts';
 import { decodeCall, decodeCallCounts, decodeCounts, decodeDrop, decodeExec, type Names } from './sample.ts';
 import type { Symbols } from './symbols.ts';
@@ -32,8 +32,8 @@ export function createTimeline(host: HostRecord, symbols: () => Symbols): Timeli
   const tracefs = (): TracePages => (pages ??= tracePages({ formats: host.formats, symbols, dropReasons: host.dropReasons }));
   const watched = new Set<number>(host.netns.map((n) => n.inode));
   /** tracefs watches every namespace, and knows that of a task in process context only. */
-  const placed = (events: readonly Event[]): readonly Event[] =>
-    events.flatMap((event) => {
+  const placed = (events: readonly (DropEvent | CallEvent | ExecEvent)[]): readonly Event[] =>
+    events.flatMap((event): readonly Event[] => {
       if (event.kind !== 'drop' && event.kind !== 'call') return [event];
       if (event.netns === 0) return [host.namespaces === 1 ? { ...event, netns: host.home } : event];
       return watched.size === 0 || watched.has(event.netns) ? [event] : [];
