@@ -6,7 +6,8 @@ import { ipv4Conf, sysctlNumber, sysctlSet } from '../../evidence/network/sysctl
 import { walkWire } from '../../evidence/network/wire.ts';
 import { decideRoute } from '../../evidence/network/routing.ts';
 import { sourceOf, symbolOf, symptomLine } from '../../evidence/network/words.ts';
-import { iproute, netnsText } from '../../evidence/netns.ts';
+import { inNetns, iproute, netnsText } from '../../evidence/netns.ts';
+import { deleteRule, place, ruleset } from '../../evidence/rules/index.ts';
 import type { Netns } from '../../base/brand.ts';
 import { shellQuote } from '../../base/text.ts';
 import type { Cause } from '../../model/cause.ts';
@@ -21,7 +22,7 @@ const PLACES = /^(neigh_invalidate|arp_error_report|ndisc_error_report|__neigh_e
 export const cause: Cause = {
   id: 'neigh.unresolved',
   title: 'nobody answers for that address on the link',
-  needs: ['link', 'address', 'route', 'route6', 'rule', 'rule6', 'neighbour', 'sysctl', 'bridge-link'],
+  needs: ['link', 'address', 'route', 'route6', 'rule', 'rule6', 'neighbour', 'sysctl', 'bridge-link', 'nft', 'arptables', 'ip6tables', 'ip6tables-legacy', 'ipset'],
   knowledge: {
     what: 'The next hop is on the link, but nobody answered the ARP request or neighbour solicitation for its address, so there is no MAC to send to. After some tries the waiting packets are dropped. The host is off, has another address, does not answer ARP by its settings, or lives on another link than the prefix claims.',
     signs: ['NEIGH_FAILED at neigh_invalidate (IPv4); NOT_SPECIFIED at the same place (IPv6)', 'EHOSTUNREACH ("No route to host") at the sender', '`ip neigh` shows FAILED or INCOMPLETE'],
@@ -91,7 +92,7 @@ interface Why {
 function why(evidence: Evidence, symptom: Symptom, hop: NextHop, reached: { readonly netns: Netns; readonly device: string } | undefined, obstacle: string | undefined): Why | undefined {
   const neighbour = (extra: string): Culprit => ({ kind: 'neighbour', text: `neighbour ${hop.address} on ${hop.device}${extra}`, ip: hop.address, dev: hop.device, state: hop.entry?.states[0] ?? 'none' });
   if (reached !== undefined) {
-    const silent = mute(evidence, reached, hop) ?? distrusted(evidence, symptom, reached, hop);
+    const silent = mute(evidence, reached, hop) ?? distrusted(evidence, symptom, reached, hop) ?? filtered(evidence, reached, hop);
     if (silent === 'pending') return undefined;
     if (silent !== undefined) return silent;
     const at = netnsText(evidence, reached.netns);
@@ -100,7 +101,7 @@ function why(evidence: Evidence, symptom: Symptom, hop: NextHop, reached: { read
       sure: false,
       culprit: neighbour(` (${reached.device} in ${at} does not answer)`),
       lines: [{ source: 'ip address', text: `${hop.address} is on ${reached.device} in ${at}` }],
-      remedies: [{ text: `Look at what keeps ${at} from answering: arptables, an XDP or tc program, a firewall for neighbour discovery.`, command: iproute(evidence, reached.netns, 'ip', `neigh show`), risk: 'low' }],
+      remedies: [{ text: `Look at what keeps ${at} from answering: arptables, an XDP or tc program, a firewall for neighbour discovery.`, risk: 'low' }],
     };
   }
   const gateway = gatewayTo(evidence, symptom.netns, hop.destination);
@@ -125,7 +126,7 @@ function why(evidence: Evidence, symptom: Symptom, hop: NextHop, reached: { read
   if (peer !== undefined && !isUnavailable(peer) && peer.link.master === undefined) {
     remedies.push({ text: `The only host on that wire is ${netnsText(evidence, peer.netns)}. If ${hop.address} is to be its address, give it back; else correct the destination at the sender.`, command: iproute(evidence, peer.netns, 'ip', `addr add ${hop.address}/${prefix ?? (hop.address.includes(':') ? 128 : 32)} dev ${shellQuote(peer.link.name)}${hop.address.includes(':') ? ' nodad' : ''}`), undo: iproute(evidence, peer.netns, 'ip', `addr del ${hop.address}/${prefix ?? (hop.address.includes(':') ? 128 : 32)} dev ${shellQuote(peer.link.name)}`), risk: 'medium' });
   }
-  remedies.push({ text: `Start the host that has ${hop.address}, or correct the address that is sent to. From here one can only ask again.`, command: iproute(evidence, symptom.netns, 'ip', `neigh flush dev ${shellQuote(hop.device)} to ${hop.address}`), risk: 'low' });
+  remedies.push({ text: `Start the host that has ${hop.address}, or correct the address that is sent to.`, risk: 'low' });
   return {
     why: peer !== undefined && !isUnavailable(peer) ? `No namespace of this host on that wire has ${hop.address}.` : `The host with that address is off, has another address or is on another link.`,
     sure: peer !== undefined && !isUnavailable(peer),
@@ -133,6 +134,31 @@ function why(evidence: Evidence, symptom: Symptom, hop: NextHop, reached: { read
     lines: [],
     remedies,
   };
+}
+
+/** A rule of the neighbour's firewall that drops what asks for its address. */
+function filtered(evidence: Evidence, reached: { readonly netns: Netns; readonly device: string }, hop: NextHop): Why | 'pending' | undefined {
+  const six = hop.address.includes(':');
+  const listing = ruleset(evidence, reached.netns, six ? ['ip6'] : ['arp']);
+  if (isUnavailable(listing)) return listing.unavailable === 'pending' ? 'pending' : undefined;
+  for (const table of listing.ruleset.tables) {
+    if (six ? table.family !== 'ip6' && table.family !== 'inet' : table.family !== 'arp') continue;
+    for (const chain of table.chains.values()) {
+      const rule = chain.rules.find((r) => r.action.do === 'drop' && (!six || /icmpv6|ipv6-icmp|icmp6/.test(r.text)));
+      if (rule === undefined) continue;
+      const at = netnsText(evidence, reached.netns);
+      const step = deleteRule(table, rule);
+      const name = `${table.tool === 'nft' ? '' : `${table.tool} `}${table.family} ${table.name} ${place(table, rule)}`;
+      return {
+        why: `The address is one of ${at}, but a rule there drops ${six ? 'neighbour discovery' : 'ARP'}: "${rule.text}" in ${name}.`,
+        sure: false,
+        culprit: { kind: 'rule', text: `${name}: ${rule.text} (drops ${six ? 'neighbour solicitations' : 'ARP requests'} for ${hop.address})`, family: table.family, table: table.name, chain: rule.chain, handle: rule.handle, rule: rule.text },
+        lines: [{ source: `rules in ${at}`, text: `${name}: ${rule.text}` }],
+        remedies: [{ text: 'Delete the rule.', command: inNetns(evidence, reached.netns, step.command), undo: inNetns(evidence, reached.netns, step.undo), risk: 'low' }],
+      };
+    }
+  }
+  return undefined;
 }
 
 /** The neighbour ignores ARP requests whose sender it would not answer by the same device: rp_filter and arp_filter look at the way back. */

@@ -1,9 +1,11 @@
 import { formerRoute, gatewayTo } from '../../evidence/network/gateway.ts';
+import { forwardPath } from '../../evidence/network/path.ts';
 import { routedPacket } from '../../evidence/network/packet.ts';
 import { links, routeGet, sysctls } from '../../evidence/network/read.ts';
 import { decideRoute } from '../../evidence/network/routing.ts';
 import { isMulticastAddress, symbolOf, symptomLine } from '../../evidence/network/words.ts';
 import { iproute, netnsText } from '../../evidence/netns.ts';
+import type { Netns } from '../../base/brand.ts';
 import type { Cause } from '../../model/cause.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
@@ -48,10 +50,17 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   const kernel = routeGet(evidence, symptom.netns, routed.query);
   if (isUnavailable(decision)) return cannotTell(unavailableText(decision), 'the routing tables (ip route show table all, ip rule)');
   const refused = !isUnavailable(kernel) && kernel.kind === 'refused' ? kernel : undefined;
+  if (symptom.kind === 'call' && decision.kind === 'route' && refused === undefined) {
+    // an ICMP answer of a router on the way: it is the one without a route
+    const far = forwardPath(evidence, symptom.netns, to, routed.from ?? decision.route?.source);
+    if (isUnavailable(far)) return cannotTell(unavailableText(far), 'the routes of the routers on the way');
+    if (far.stop !== undefined && far.stop.netns !== symptom.netns && far.stop.decision.kind === 'none') return farAway(symptom, evidence, to, far.stop.netns);
+  }
   if (decision.kind === 'route' && refused === undefined) return ruledOut(`there is a route for ${to} now: it leaves by ${decision.route?.device ?? 'another device'}`);
   if (decision.kind === 'refused') return ruledOut(`a ${decision.refusal} ${decision.route === undefined ? 'rule' : 'route'} covers ${to}`);
   const all = links(evidence, symptom.netns);
   if (decision.kind === 'route' && refused?.errno !== 'ENETUNREACH') return ruledOut(`a route covers ${to}`);
+
   const former = formerRoute(evidence, symptom.netns, to.includes(':') ? 6 : 4);
   const gateway = gatewayTo(evidence, symptom.netns, to);
   if (gateway !== undefined && isUnavailable(gateway) && gateway.unavailable === 'pending') return cannotTell(unavailableText(gateway), 'the other namespaces');
@@ -86,5 +95,21 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
       ...(isUnavailable(defaults) || !routed.received ? [] : [{ source: 'sysctl', text: `net.ipv4.ip_forward = ${[...defaults.values()][0] ?? '?'}` }]),
     ],
     remedies,
+  };
+}
+
+/** A router on the way has no route, and said so. */
+function farAway(symptom: Extract<Symptom, { kind: 'call' }>, evidence: Evidence, to: string, at: Netns): Finding {
+  const gateway = gatewayTo(evidence, at, to);
+  if (gateway !== undefined && isUnavailable(gateway) && gateway.unavailable === 'pending') return cannotTell(unavailableText(gateway), 'the other namespaces');
+  const router = netnsText(evidence, at);
+  const six = to.includes(':') ? '-6 ' : '';
+  const words = gateway === undefined || isUnavailable(gateway) ? undefined : `${to}/${to.includes(':') ? 128 : 32} via ${gateway.address} dev ${gateway.device}`;
+  return {
+    outcome: 'found', confidence: 0.93, severity: 'warning', identity: `no route|${at}|${to}`,
+    explanation: `${symptom.call.syscall} of ${symptom.call.task.comm} (pid ${symptom.call.task.pid}) to ${to} failed with ${symptom.call.errno} in ${netnsText(evidence, symptom.netns)}, though there is a route here. A router on the way, ${router}, has none for ${to} and answered "network unreachable". The route has to be added there.`,
+    culprit: { kind: 'route', text: `no route to ${to} in ${router}`, destination: to, table: 'main', type: 'none', netns: evidence.host.netnsNames.get(at) ?? at },
+    evidence: [symptomLine(evidence, symptom), { source: `ip ${six}route in ${router}`, text: `nothing covers ${to}; no default route` }],
+    remedies: words === undefined ? [{ text: `Add a route for ${to} in ${router}.`, risk: 'low' }] : [{ text: `Add a route for ${to} in ${router}.`, command: iproute(evidence, at, 'ip', `${six}route add ${words}`), undo: iproute(evidence, at, 'ip', `${six}route del ${words}`), risk: 'low' }],
   };
 }

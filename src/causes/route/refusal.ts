@@ -1,9 +1,11 @@
 import { gatewayTo } from '../../evidence/network/gateway.ts';
+import { forwardPath } from '../../evidence/network/path.ts';
 import { routedPacket } from '../../evidence/network/packet.ts';
 import { routeGet } from '../../evidence/network/read.ts';
 import { decideRoute } from '../../evidence/network/routing.ts';
 import { routeText, ruleText, symbolOf, symptomLine } from '../../evidence/network/words.ts';
 import { iproute, netnsText } from '../../evidence/netns.ts';
+import type { Netns } from '../../base/brand.ts';
 import type { Topic } from '../../model/question.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
@@ -30,26 +32,33 @@ export function judgeRefusal(refusal: Refusal, symptom: Symptom, evidence: Evide
   if (symptom.kind === 'drop') {
     const symbol = symbolOf(symptom.drop);
     if (!REFUSED_AT.test(symbol) || symptom.drop.reason.name === 'IP_INADDRERRORS') return NOT_APPLICABLE;
-  } else if (symptom.kind !== 'call' || symptom.call.errno !== ERRNO[refusal]) return NOT_APPLICABLE;
+  } else if (symptom.kind !== 'call' || (symptom.call.errno !== ERRNO[refusal] && !(symptom.call.errno === 'EHOSTUNREACH' && refusal !== 'blackhole'))) return NOT_APPLICABLE;
   const routed = routedPacket(evidence, symptom);
   if (routed === undefined) return NOT_APPLICABLE;
   if (isUnavailable(routed)) return cannotTell(unavailableText(routed), 'the interfaces (ip link)');
-  const decision = decideRoute(evidence, symptom.netns, routed.packet);
+  const local = decideRoute(evidence, symptom.netns, routed.packet);
   const kernel = routeGet(evidence, symptom.netns, routed.query);
+  // an ICMP answer of a router on the way becomes EHOSTUNREACH, whatever the router's reason
+  const far = symptom.kind === 'call' && !isUnavailable(local) && local.kind === 'route' ? forwardPath(evidence, symptom.netns, routed.to, routed.from ?? local.route?.source) : undefined;
+  if (far !== undefined && isUnavailable(far) && far.unavailable === 'pending') return cannotTell(unavailableText(far), 'the routes of the routers on the way');
+  const stop = far === undefined || isUnavailable(far) || far.stop?.netns === symptom.netns ? undefined : far.stop;
+  const decision = stop?.decision ?? local;
+  const at = stop?.netns ?? symptom.netns;
   if (isUnavailable(decision)) return cannotTell(unavailableText(decision), 'the routing tables (ip route show table all, ip rule)');
   if (decision.kind !== 'refused' || decision.refusal !== refusal) {
     return ruledOut(decision.kind === 'route' && decision.route !== undefined ? `the route for ${routed.to} is ${routeText(decision.route)}, no ${refusal}` : `no ${refusal} route or rule covers ${routed.to}`);
   }
-  const where = netnsText(evidence, symptom.netns);
+  if (stop === undefined && symptom.kind === 'call' && symptom.call.errno !== ERRNO[refusal]) return NOT_APPLICABLE;
+  const where = netnsText(evidence, at);
   const family = routed.to.includes(':') ? 6 : 4;
   const six = family === 6 ? '-6 ' : '';
-  const agrees = !isUnavailable(kernel) && kernel.kind === 'refused';
+  const agrees = stop !== undefined || (!isUnavailable(kernel) && kernel.kind === 'refused');
   const { rule, route } = decision;
   const object = route === undefined ? `policy rule ${rule?.priority}: ${rule === undefined ? '' : ruleText(rule)}` : `route ${routeText(route)}`;
   const culprit: Culprit = route === undefined
     ? { kind: 'rule', text: `ip rule ${rule?.priority}: ${rule === undefined ? '' : ruleText(rule)}`, preference: rule?.priority, action: refusal, from: rule?.from, to: rule?.to }
     : { kind: 'route', text: `${routeText(route)} (table ${route.table})`, destination: route.destination, table: route.table, type: refusal };
-  const remedies = remediesOf(evidence, symptom, routed.to, six, decision);
+  const remedies = remediesOf(evidence, symptom, at, routed.to, six, decision);
   if (remedies === undefined) return cannotTell('the other namespaces are still being looked at', 'the answers of the other namespaces');
   const lines: EvidenceLine[] = [
     symptomLine(evidence, symptom),
@@ -60,19 +69,18 @@ export function judgeRefusal(refusal: Refusal, symptom: Symptom, evidence: Evide
     outcome: 'found',
     confidence: agrees ? 0.97 : 0.85,
     severity: 'warning',
-    identity: object,
-    explanation: `${routed.received ? `Packets from ${routed.from} to ${routed.to} are refused by the routing decision` : `Sending to ${routed.to} is refused by the routing decision`} in ${where}. The ${object} ${SAID[refusal]}. ${symptom.kind === 'call' ? `The caller gets ${ERRNO[refusal]} and no packet is ever made.` : 'It is more specific or of higher priority than the route that would carry them.'}`,
+    identity: at === symptom.netns ? object : `${at}|${object}`,
+    explanation: `${routed.received ? `Packets from ${routed.from} to ${routed.to} are refused by the routing decision` : `Sending to ${routed.to} is refused by the routing decision`} in ${where}. The ${object} ${SAID[refusal]}. ${symptom.kind === 'call' ? `${stop === undefined ? `The caller gets ${ERRNO[refusal]} and no packet is ever made.` : `That answer makes the call in ${netnsText(evidence, symptom.netns)} fail with ${symptom.call.errno}.`}` : 'It is more specific or of higher priority than the route that would carry them.'}`,
     culprit,
     evidence: lines,
     remedies,
   };
 }
 
-function remediesOf(evidence: Evidence, symptom: Symptom, to: string, six: string, decision: { readonly rule?: import('../../model/network.ts').PolicyRule; readonly route?: import('../../model/network.ts').Route }): Remedy[] | undefined {
+function remediesOf(evidence: Evidence, symptom: Symptom, ns: Netns, to: string, six: string, decision: { readonly rule?: import('../../model/network.ts').PolicyRule; readonly route?: import('../../model/network.ts').Route }): Remedy[] | undefined {
   const { rule, route } = decision;
   const object = route ?? rule;
   if (object === undefined) return [];
-  const ns = symptom.netns;
   const removal = route !== undefined ? `${six}route del ${routeText(route)}` : `${six}rule del ${rule === undefined ? '' : ruleSelector(rule)}pref ${rule?.priority}`;
   const again = route !== undefined ? `${six}route add ${routeText(route)}` : `${six}rule add ${rule === undefined ? '' : ruleText(rule)} pref ${rule?.priority}`;
   const routed = routedPacket(evidence, symptom);

@@ -54,7 +54,8 @@ export function findOwnerOfAddress(evidence: Evidence, near: Netns, ip: string):
   const owners = ownersOfAddress(evidence, near, ip);
   if (isUnavailable(owners)) return owners;
   const elsewhere = owners.filter((o) => o.netns !== near);
-  return elsewhere.find((o) => alike(evidence, near, o.netns)) ?? elsewhere[0] ?? owners[0];
+  // several strangers may use one private address: only a sole owner, or one named as of the same family, is taken
+  return elsewhere.find((o) => alike(evidence, near, o.netns)) ?? (new Set(elsewhere.map((o) => o.netns)).size === 1 ? elsewhere[0] : undefined) ?? owners.find((o) => o.netns === near);
 }
 
 export interface Device {
@@ -97,7 +98,8 @@ export function peerOf(evidence: Evidence, netns: Netns, name: string): Maybe<De
   }, (found) => found.some((f) => f.score >= 3));
   if (isUnavailable(candidates)) return candidates;
   const best = [...candidates].sort((a, b) => b.score - a.score)[0];
-  if (best === undefined) return undefined;
+  // ifindexes alone coincide by chance: the true end may be in a namespace without a name
+  if (best === undefined || best.score < 0.97) return undefined;
   const fresh = links(evidence, best.netns);
   if (isUnavailable(fresh)) return fresh.unavailable === 'pending' ? fresh : { netns: best.netns, link: best.link };
   return { netns: best.netns, link: fresh.find((l) => l.index === best.link.index) ?? best.link };

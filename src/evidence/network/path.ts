@@ -3,7 +3,7 @@ import type { Evidence } from '../../model/evidence.ts';
 import type { Route } from '../../model/network.ts';
 import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
 import { findOwnerOfAddress, peerOf } from './hosts.ts';
-import { decideRoute } from './routing.ts';
+import { decideRoute, type RouteDecision } from './routing.ts';
 
 export interface RouterHop {
   readonly netns: Netns;
@@ -16,6 +16,8 @@ export interface ForwardPath {
   readonly loop?: Netns;
   /** The namespace that has the destination. */
   readonly end?: Netns;
+  /** The namespace where routing goes no further, and what it says there. */
+  readonly stop?: { readonly netns: Netns; readonly decision: RouteDecision };
 }
 
 /** Follows routes from namespace to namespace of this host until the destination, a loop, or the unknown. */
@@ -25,7 +27,7 @@ export function forwardPath(evidence: Evidence, start: Netns, to: string, from?:
   for (let i = 0; i < 16; i++) {
     const decision = decideRoute(evidence, at, { to, ...(from === undefined ? {} : { from }), ...(i === 0 ? {} : { iif: '?' }) });
     if (isUnavailable(decision)) return decision.unavailable === 'pending' ? decision : { hops };
-    if (decision.kind !== 'route' || decision.route === undefined) return { hops };
+    if (decision.kind !== 'route' || decision.route === undefined) return { hops, stop: { netns: at, decision } };
     const { route } = decision;
     if (route.type === 'local') return { hops, end: at };
     hops.push({ netns: at, route });

@@ -51,7 +51,7 @@ export function symptomLine(evidence: Evidence, symptom: Symptom): EvidenceLine 
 
 /** Where a failed call wanted to send to. */
 export function destinationOf(call: CallEvent): { readonly address: string; readonly port?: number } | undefined {
-  const text = call.destination ?? call.socket?.remote;
+  const text = /^(recv|read)/.test(call.syscall) ? call.socket?.remote : call.destination ?? call.socket?.remote;
   const end = text === undefined ? undefined : splitEndpoint(text);
   if (end === undefined) return undefined;
   return { ...end, address: plainAddress(end.address) };
@@ -69,9 +69,9 @@ export function plainAddress(address: string): string {
 
 export const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
 
-/** A sending call: what routing and devices can refuse. */
+/** A call that routing and devices can make fail: it sends, or it reports what became of an earlier packet of its socket. */
 export function isSend(call: CallEvent): boolean {
-  return /^(send|sendto|sendmsg|sendmmsg|write|writev|connect|io_uring)/.test(call.syscall);
+  return /^(send|write|connect|io_uring|recv|read)/.test(call.syscall);
 }
 
 /** `blackhole 10.0.9.0/24`, `10.8.0.0/16 via 10.0.0.2 dev eth0 table 77`: words that `ip route del` takes. */
