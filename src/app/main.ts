@@ -117,6 +117,15 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
     .option('--fail-on-incident', 'exit 1 when an incident above info was found')
     .action(async (file: string, options) => (await import('./replay-command.ts')).replayCommand(file, options));
 
+  whydrop
+    .command('analyze')
+    .description('a verdict from text that others collected: logs, ftrace text, counters, conntrack listings and events, rules, dmesg')
+    .argument('<path...>', 'files and folders; formats are recognised by content, gzip too')
+    .option('--json', 'one JSON object a line')
+    .option('--plain', 'no colour')
+    .option('--fail-on-incident', 'exit 1 when an incident above info was found')
+    .action(async (paths: string[], options) => (await import('./analyze.ts')).analyze(paths, options));
+
   return whydrop;
 }
 

@@ -1,0 +1,38 @@
+import { plural } from '../../base/text.ts';
+import { netnsText } from '../../evidence/netns.ts';
+import type { PostMortemFacts } from '../../evidence/post-mortem/index.ts';
+import { droppedByNetfilter, hookOf } from '../../evidence/rules/index.ts';
+import type { Cause } from '../../model/cause.ts';
+import type { Evidence } from '../../model/evidence.ts';
+import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
+import type { Symptom } from '../../model/symptom.ts';
+import { cause as live } from '../netfilter/rule-drop.ts';
+
+/** A rule from listings alone: the packet's headers were not kept, so its counter and its hook have to tell. */
+export function ruleDropFrom(facts: PostMortemFacts): Cause {
+  return { ...live, needs: [], judge: (symptom, evidence) => judge(symptom, evidence, facts) };
+}
+
+function judge(symptom: Symptom, evidence: Evidence, facts: PostMortemFacts): Finding {
+  const refused = symptom.kind === 'call' && symptom.call.errno === 'EPERM' && /^(?:send|write|transmit)/.test(symptom.call.syscall);
+  if (!refused && !(symptom.kind === 'drop' && droppedByNetfilter(symptom))) return NOT_APPLICABLE;
+  const hook = hookOf(symptom);
+  const mine = facts.rules.filter((r) => r.netns === undefined || r.netns === symptom.netns);
+  if (mine.length === 0) return cannotTell('no listing of the rules is among the files', 'iptables-save -c and nft -j list ruleset, before and after');
+  const wanted = hook === undefined ? (refused ? /output|postrouting/i : /./) : new RegExp(hook.hook, 'i');
+  const fit = mine.flatMap((r) => r.droppers.map((d) => ({ ...d, file: r.file }))).filter((d) => wanted.test(d.chain) || !/input|output|forward|routing/i.test(d.chain));
+  const moved = fit.filter((d) => (d.moved ?? 0) > 0);
+  const hits = moved.length > 0 ? moved : fit.filter((d) => d.moved === undefined && (d.packets ?? 0) > 0);
+  if (fit.length === 0) return ruledOut(`no rule and no policy in ${[...new Set(mine.map((r) => r.file))].join(', ')} that could see this packet drops`);
+  const best = hits[0];
+  if (best === undefined) return ruledOut(`${plural(fit.length, 'rule')} could drop there, and none has counted a packet`);
+  const count = best.moved ?? best.packets ?? 0;
+  return {
+    outcome: 'found', confidence: (moved.length > 0 ? 0.7 : 0.5) - (hits.length > 1 ? 0.1 : 0), severity: 'warning', identity: best.text,
+    explanation: `${symptom.kind === 'call' ? `${symptom.call.syscall} of ${symptom.call.task.comm} failed with EPERM` : 'A packet was dropped by netfilter'}${hook === undefined ? '' : ` at ${hook.hook.toUpperCase()}`} in ${netnsText(evidence, symptom.netns)}. The rule "${best.text}" drops there, and ${best.moved === undefined ? `has counted ${count}` : `its counter grew by ${count}`}. The packet's own headers are not in the files, so that it was this rule is likely and not certain.`,
+    culprit: { kind: best.policy ? 'policy' : 'rule', text: best.text },
+    ...(hook === undefined ? {} : { hook: hook.hook.toUpperCase() }),
+    evidence: hits.slice(0, 5).map((d) => ({ source: d.file, text: `${d.text}${d.moved === undefined ? '' : `: counter +${d.moved}`}` })),
+    remedies: [{ text: 'Delete the rule, or put an accept for the flow before it.', risk: 'medium' }],
+  };
+}

@@ -1,0 +1,142 @@
+import { mono, type Mono, type Netns } from '../../base/brand.ts';
+import { decodeConntrackStat, totalOf } from '../../formats/nf-conntrack-stat.ts';
+import { countersIn, statOfConntrackS } from '../../formats/counter-text.ts';
+import type { CounterName, EvidenceRecord } from '../../formats/evidence-record.ts';
+import { decodeNetDev } from '../../formats/net-dev.ts';
+import { droppersIn } from '../../formats/rule-text.ts';
+import { decodeSnmp } from '../../formats/snmp.ts';
+import type { AnswerEvent } from '../../model/event.ts';
+import type { Question } from '../../model/question.ts';
+import { conntrackLosses, olderThan, type Deltas } from '../counters/index.ts';
+import type { Clocks } from './clocks.ts';
+import { UNNAMED, type Collected, type Item } from './collected.ts';
+import type { ConntrackChange, CounterChange, PostMortemFacts } from './facts.ts';
+import { nftJsonOf } from './nft-listing.ts';
+
+type Snapshot = Item<Extract<EvidenceRecord, { kind: 'counters' }>>;
+export interface Span {
+  readonly from: Mono;
+  readonly to: Mono;
+}
+
+/** Snapshots of one counter file of one namespace, oldest first: by their dates, else by what they count, which only grows. */
+function ordered(snapshots: readonly Snapshot[]): readonly Snapshot[] {
+  if (snapshots.every((s) => s.record.stamp !== undefined)) return [...snapshots].sort((a, b) => (a.record.stamp!.ns < b.record.stamp!.ns ? -1 : 1));
+  const weight = new Map(snapshots.map((s) => [s, [...valuesOf(s.record.file, s.record.text)].reduce((sum, [name, value]) => (name === 'entries' ? sum : sum + value), 0)]));
+  const word = (s: Snapshot): number => (/before|vorher|avant/i.test(s.file) ? 0 : /after|nachher|apres/i.test(s.file) ? 2 : 1);
+  return [...snapshots].sort((a, b) => word(a) - word(b) || weight.get(a)! - weight.get(b)!);
+}
+
+export function valuesOf(file: CounterName, text: string): ReadonlyMap<string, number> {
+  switch (file) {
+    case 'stat/nf_conntrack': return totalOf(decodeConntrackStat(text).cpus);
+    case 'snmp': case 'netstat': return decodeSnmp(text).values;
+    case 'dev': return decodeNetDev(text).values;
+    default: return countersIn(file, text);
+  }
+}
+
+function grouped(collected: Collected): ReadonlyMap<string, readonly Snapshot[]> {
+  const groups = new Map<string, Snapshot[]>();
+  for (const s of collected.of('counters')) {
+    const key = `${s.netns ?? UNNAMED} ${s.record.file}`;
+    groups.set(key, [...(groups.get(key) ?? []), s]);
+  }
+  return new Map([...groups].map(([key, list]) => [key, ordered(list)]));
+}
+
+/** Counter snapshots and listings as answers: the first one from before the losses, the last one from behind them. */
+export function answersOf(collected: Collected, clocks: Clocks, span: Span): readonly AnswerEvent[] {
+  const answers: AnswerEvent[] = [];
+  const add = (time: bigint, question: Question, body: AnswerEvent['body']): void => void answers.push({ kind: 'answer', time: mono(time), question, body });
+  const groups = grouped(collected);
+  for (const [key, list] of groups) {
+    const netns = Number(key.split(' ')[0]) as Netns;
+    const file = key.slice(key.indexOf(' ') + 1) as CounterName;
+    const viaS = file === 'conntrack -S' && !groups.has(`${netns} stat/nf_conntrack`);
+    if (!viaS && (file === 'conntrack -S' || file === 'ip -s link' || file === 'nstat')) continue;
+    list.forEach((s, i) => {
+      const own = s.record.stamp === undefined ? undefined : clocks.mono(s.record.stamp);
+      const spread = i === 0 && list.length > 1 ? span.from - 1_000_000_000n : i === list.length - 1 ? span.to + 1_000_000_000n : span.from + ((span.to - span.from) * BigInt(i)) / BigInt(list.length);
+      add(own ?? spread, { topic: 'proc', netns, argument: viaS ? 'net/stat/nf_conntrack' : `net/${file}` }, viaS ? statOfConntrackS(s.record.text) : s.record.text);
+    });
+  }
+  const end = span.to + 1_000_000_000n;
+  for (const { record, netns = UNNAMED } of collected.of('rules')) {
+    if (record.tool === 'nft -j') add(end, { topic: 'nft', netns }, record.text);
+    else if (record.tool === 'nft') add(end, { topic: 'nft', netns }, droppersIn('nft', record.text).length === 0 ? nftJsonOf(record.text) : { unavailable: 'malformed', what: 'reading the nft rules', why: 'they were collected as text, which is made for people', fix: 'collect nft -j list ruleset' });
+    else if (record.tool === 'iptables-save') add(end, { topic: /ip6tables-save/.test(record.text) ? 'ip6tables' : 'iptables', netns }, record.text);
+  }
+  for (const { record, netns } of collected.of('sysctl')) {
+    const path = record.name.replaceAll('.', '/');
+    const answer = { topic: 'sysctl' as const, argument: path };
+    for (const inode of netns === undefined ? [UNNAMED, ...collected.names.keys()] : [netns]) add(end, { ...answer, netns: inode }, record.value);
+  }
+  const log = collected.of('kernel-log').filter((l) => l.record.seconds !== undefined);
+  if (log.length > 0) add(end, { topic: 'kernel-log' }, log.map((l) => `[${l.record.seconds!.toFixed(6)}] ${l.record.text}`).join('\n'));
+  const known = new Map<number, { comm: string; cmdline: string }>();
+  for (const { record } of collected.of('socket')) known.set(record.pid, { comm: record.comm, cmdline: '' });
+  for (const { record } of collected.of('process')) known.set(record.pid, { comm: /^\[?(?:\S*\/)?([^\s/\]]{1,15})/.exec(record.command)?.[1] ?? '?', cmdline: record.command.startsWith('[') ? '' : record.command });
+  for (const [pid, facts] of known) add(end, { topic: 'process', argument: String(pid) }, JSON.stringify({ pid, ...facts }));
+  return answers;
+}
+
+/** What conntrack counted between the first and the last snapshot of each namespace. */
+export function conntrackChanges(collected: Collected, kernel: string): readonly ConntrackChange[] {
+  const changes: ConntrackChange[] = [];
+  const groups = grouped(collected);
+  for (const [key, list] of groups) {
+    const netns = Number(key.split(' ')[0]) as Netns;
+    const proc = key.endsWith(' stat/nf_conntrack');
+    if (!proc && !(key.endsWith(' conntrack -S') && !groups.has(`${netns} stat/nf_conntrack`))) continue;
+    const first = list[0], last = list.at(-1);
+    if (first === undefined || last === undefined || first === last) continue;
+    const text = (s: Snapshot): string => (proc ? s.record.text : statOfConntrackS(s.record.text));
+    const a = decodeConntrackStat(text(first)).cpus, b = decodeConntrackStat(text(last)).cpus;
+    const before = totalOf(a), after = totalOf(b);
+    const moved = new Map([...after].flatMap(([name, value]) => (before.has(name) && before.get(name) !== value ? [[name, { name, before: before.get(name)!, after: value }] as const] : [])));
+    const deltas: Deltas = { file: 'stat/nf_conntrack', from: mono(0n), to: mono(0n), moved, cpus: [] };
+    const losses = conntrackLosses(deltas, kernel);
+    const perCpu = b.flatMap((row, i) => {
+      const failed = (row.values.get('insert_failed') ?? 0) - (a[i]?.values.get('insert_failed') ?? 0);
+      return failed > 0 ? [{ cpu: row.cpu, failed }] : [];
+    });
+    const failed = perCpu.reduce((sum, c) => sum + c.failed, 0);
+    changes.push({ netns, losses, perCpu, lost: losses.clash > 0 ? losses.clash : olderThan(kernel, 4, 7) ? failed : 0, files: [...new Set([first.file, last.file])] });
+  }
+  return changes;
+}
+
+/** Counters that say something was lost; what merely counts traffic is left out. */
+const LOSS = /drop|discard|fail|err|overflow|reject|missed|prune|clash|invalid|chaintoolong|noport|squeeze/i;
+
+export function counterChanges(collected: Collected): readonly CounterChange[] {
+  const changes: CounterChange[] = [];
+  for (const [key, list] of grouped(collected)) {
+    const first = list[0], last = list.at(-1);
+    const file = key.slice(key.indexOf(' ') + 1) as CounterName;
+    if (first === undefined || last === undefined || first === last) continue;
+    const before = valuesOf(file, first.record.text), after = valuesOf(file, last.record.text);
+    const moved = [...after].flatMap(([name, value]) => {
+      const old = before.get(name);
+      const telling = LOSS.test(name) || /^Ip In(?:Receives|Delivers)$/.test(name);
+      return old !== undefined && old !== value && telling ? [{ name, before: old, after: value }] : [];
+    });
+    if (moved.length > 0) changes.push({ netns: Number(key.split(' ')[0]) as Netns, file: last.file, counters: file, moved });
+  }
+  return changes;
+}
+
+/** What in each rule listing could drop, and how far its counter moved to the last listing of the same namespace. */
+export function rulesOf(collected: Collected): PostMortemFacts['rules'] {
+  const first = new Map<string, number>();
+  return collected.of('rules').map(({ record, file, netns }) => ({
+    file, tool: record.tool, ...(netns === undefined ? {} : { netns }),
+    droppers: droppersIn(record.tool, record.text).map((d) => {
+      const key = `${netns ?? UNNAMED} ${record.tool} ${d.text.replace(/\bpackets \d+ bytes \d+|^\d+[KMG]?\s+\d+[KMG]?/g, '')}`;
+      const before = first.get(key);
+      if (before === undefined && d.packets !== undefined) first.set(key, d.packets);
+      return before === undefined || d.packets === undefined ? d : { ...d, moved: d.packets - before };
+    }),
+  }));
+}

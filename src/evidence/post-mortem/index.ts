@@ -1,0 +1,165 @@
+import { mono, type Mono, type Netns } from '../../base/brand.ts';
+import type { EvidenceFile } from '../../formats/evidence-file.ts';
+import { KERNEL_LOSSES } from '../../formats/dmesg.ts';
+import { kernelOfOptions } from '../../formats/kernel-config.ts';
+import type { CallEvent, DropEvent, Event } from '../../model/event.ts';
+import type { HostFacts } from '../../model/evidence.ts';
+import type { Symptom } from '../../model/symptom.ts';
+import { hookOf } from '../rules/index.ts';
+import { answersOf, conntrackChanges, counterChanges, rulesOf, type Span } from './answers.ts';
+import { clocksOf, type Clocks } from './clocks.ts';
+import { collect, UNNAMED, type Collected } from './collected.ts';
+import { conntrackEvents, execEvents, vanishedEntries } from './conntrack.ts';
+import type { PostMortemFacts } from './facts.ts';
+import { missingPieces } from './missing.ts';
+import { placeDrop, tracedCalls, tracedDrops, type TracedDrop } from './trace.ts';
+
+export type { PostMortemFacts, Vanished, ConntrackChange, CounterChange } from './facts.ts';
+export { livelyText } from './conntrack.ts';
+export { UNNAMED } from './collected.ts';
+
+/** What happened, as far as texts tell it: events in order, answers, and facts of their own kind. */
+export interface Reconstruction {
+  readonly events: readonly Event[];
+  /** What no event tells of: lines of logs, counters that moved without a drop event. */
+  readonly symptoms: readonly Symptom[];
+  readonly host: HostFacts;
+  readonly realtimeOffset: bigint;
+  readonly facts: PostMortemFacts;
+  readonly span: Span;
+}
+
+const SENDING = /^(?:send|write|transmit|connect|ping)/;
+/** A log's line on a failed call stands for one that the trace saw within this time. */
+const SAID_LATER = 2_000_000_000n;
+
+export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
+  const collected = collect(files);
+  const clocks = clocksOf(collected);
+  const kernel = kernelIn(collected);
+  const notes: string[] = [];
+  const all = [...collected.names.keys()];
+  const homes = new Map<number, Netns>();
+  for (const { record, netns } of collected.of('socket')) if (netns !== undefined) homes.set(record.pid, netns);
+  const changes = conntrackEvents(collected, clocks);
+  const deleted = changes.filter((e) => e.change === 'destroy' && e.requester !== 0);
+
+  const traced = tracedDrops(collected);
+  const drops = traced.map(({ event }): DropEvent => {
+    const near = (netns: Netns): boolean => deleted.some((e) => e.netns === netns && e.time <= event.time + 20_000_000n && event.time - e.time < 150_000_000n);
+    const placed = placeDrop(event, all, homes, near);
+    const name = collected.names.get(placed.netns);
+    if (placed.how !== undefined) notes.push(`The trace does not say in which network namespace the packet of ${seconds(event.time)} s was dropped: taken for ${name ?? 'the only one'}, as ${placed.how}.`);
+    return { ...event, netns: placed.netns };
+  });
+  notes.push(...contradictions(collected));
+
+  const calls: CallEvent[] = tracedCalls(collected).map((c) => ({ ...c, netns: homes.get(c.task.pid) ?? all.find((n) => all.length === 1 && n) ?? UNNAMED }));
+  const symptoms: Symptom[] = [];
+  const failedSends: { file: string; line: number; text: string; netns?: Netns }[] = [];
+  const told = new Set<string>();
+  for (const { record, file, netns } of collected.of('log')) {
+    const { sign, stamp } = record;
+    if (sign === undefined) continue;
+    const at = stamp === undefined ? undefined : clocks.mono(stamp);
+    const once = `${record.text}|${stamp === undefined || stamp.step >= 1_000_000_000n ? `${file}:${record.line}` : ''}`; // the same line, taken out by grep
+    if (told.has(once)) continue;
+    told.add(once);
+    if (sign.kind === 'call-failed' && sign.errno !== undefined && SENDING.test(sign.action ?? '')) {
+      const seen = at === undefined ? undefined : calls.find((c) => c.errno === sign.errno && c.fd === undefined && c.task.pid !== 0 && at >= c.time - 1_000_000n && at - c.time < SAID_LATER);
+      const where = netns ?? seen?.netns;
+      failedSends.push({ file, line: record.line, text: record.text, ...(where === undefined ? {} : { netns: where }) });
+      if (seen !== undefined) continue;
+      calls.push({ kind: 'call', time: at ?? mono(0n), cpu: 0, netns: where ?? UNNAMED, task: { pid: sign.pid ?? 0, tid: sign.pid ?? 0, comm: sign.program ?? 'a program' }, syscall: sign.action ?? 'send', errno: sign.errno, args: [] });
+    } else if (sign.kind === 'peer-rejected' || sign.kind === 'key-mismatch') {
+      symptoms.push({ kind: 'log', netns: netns ?? UNNAMED, first: at ?? mono(0n), pid: sign.pid ?? 0, file, line: record.text });
+    }
+  }
+  for (const { record, file } of collected.of('kernel-log')) {
+    if (!KERNEL_LOSSES.some((k) => k.words.test(record.text))) continue;
+    symptoms.push({ kind: 'log', netns: UNNAMED, first: mono(BigInt(Math.round((record.seconds ?? 0) * 1e6)) * 1000n), pid: 0, file, line: record.text });
+  }
+
+  const execs = execEvents(collected, clocks);
+  const happened: Event[] = [...drops, ...calls, ...changes, ...execs];
+  const span = spanOf(happened, symptoms, collected, clocks);
+  const conntrack = conntrackChanges(collected, kernel.release);
+  const confirm = { postrouting: 0, input: 0 };
+  for (const drop of drops) {
+    const hook = hookOf({ kind: 'drop', netns: drop.netns, first: drop.time, drop });
+    if (hook?.by === 'slow' && hook.hook === 'postrouting') confirm.postrouting += 1;
+    if (hook?.by === 'slow' && hook.hook === 'input') confirm.input += 1;
+  }
+  for (const change of conntrack) {
+    if (change.lost + change.losses.dropOnly === 0 || drops.some((d) => d.netns === change.netns)) continue;
+    symptoms.push({ kind: 'counter', netns: change.netns, first: span.to, counter: 'nf_conntrack', before: 0, after: Math.max(change.lost, change.losses.dropOnly) });
+  }
+  const filters = collected.of('drop-filter').filter((f) => !f.record.kept);
+  const facts: PostMortemFacts = {
+    kernel, clocks: clockText(clocks), joined: clocks.joined !== 'assumed',
+    vanished: vanishedEntries(collected, clocks),
+    overruns: collected.of('conntrack-overrun').map((o) => ({ file: o.file, text: o.record.text })),
+    filtered: filters.flatMap((f) => f.record.addresses), ...(filters[0] === undefined ? {} : { filterFile: filters[0].file }),
+    conntrack, counters: counterChanges(collected), rules: rulesOf(collected), failedSends,
+    confirmDrops: confirm, clashes: traced.filter((t: TracedDrop) => t.clash?.verdict === 0).length, deletedByRequest: deleted.length,
+    notes, missing: [],
+  };
+  const time = (e: Event): Mono => (e.kind === 'answer' ? e.time : e.time);
+  const events = [...happened, ...answersOf(collected, clocks, span), ...overrunEvents(facts, span)].sort((a, b) => (time(a) < time(b) ? -1 : time(a) > time(b) ? 1 : 0));
+  return {
+    events, symptoms, span, realtimeOffset: clocks.offset,
+    facts: { ...facts, missing: missingPieces(facts, collected, drops, kernel.because !== 'nothing says') },
+    host: { kernel: kernel.release, hostname: 'the recorded host', cpus: 0, home: UNNAMED, netnsNames: collected.names },
+  };
+}
+
+const seconds = (t: bigint): string => (Number(t / 1000n) / 1e6).toFixed(3);
+
+function overrunEvents(facts: PostMortemFacts, span: Span): Event[] {
+  return facts.overruns.slice(0, 1).map((o) => ({ kind: 'missed', time: span.from, source: 'conntrack-events', count: 1, text: `conntrack -E could not read as fast as the kernel told (${o.file}): what it shows is not all` }));
+}
+
+function kernelIn(collected: Collected): PostMortemFacts['kernel'] {
+  const named = collected.of('kernel')[0];
+  if (named !== undefined) return { release: named.record.release, because: named.file };
+  for (const { record, file } of collected.of('kernel-options')) {
+    const found = kernelOfOptions(record.options);
+    if (found !== undefined) return { release: found.release, because: `${file}: ${found.because}` };
+  }
+  return { release: 'unknown', because: 'nothing says' };
+}
+
+/** The events' span, or for pieces without times something to put answers around. */
+function spanOf(events: readonly Event[], symptoms: readonly Symptom[], collected: Collected, clocks: Clocks): Span {
+  const times = [...events.map((e) => e.time), ...symptoms.map((s) => s.first), ...collected.of('counters').flatMap((c) => (c.record.stamp === undefined ? [] : [clocks.mono(c.record.stamp)]))];
+  let from = times[0] ?? mono(10_000_000_000n), to = from;
+  for (const t of times) {
+    if (t < from) from = t;
+    if (t > to) to = t;
+  }
+  return { from, to };
+}
+
+function clockText(clocks: Clocks): string {
+  const zone = clocks.zone === 0n ? '' : ` Stamps without a time zone were taken for UTC${clocks.zone < 0n ? '+' : '-'}${Math.abs(Number(clocks.zone / 900_000_000_000n) / 4)}, as the other dates are.`;
+  switch (clocks.joined) {
+    case 'clocks': return `Times of traces are joined with those of logs by ${clocks.file ?? 'the clocks'}: wall clock = monotonic clock + ${(Number(clocks.offset / 1000n) / 1e6).toFixed(4)} s.${zone}`;
+    case 'assumed': return `Nothing joins the clock of the trace with the dates of the logs: the order within one file is certain, between files it is not. Dates of traced events below are only placed so that the last one falls on the last date.${zone}`;
+    case 'wall': return `All times are dates of the wall clock.${zone}`;
+    case 'mono': return 'All times are seconds since boot; the dates below count from 1970.';
+  }
+}
+
+/** One event that two traces place differently. */
+function contradictions(collected: Collected): string[] {
+  const notes: string[] = [];
+  const drops = collected.of('trace').filter((t) => t.record.event === 'kfree_skb');
+  for (let i = 0; i < Math.min(drops.length, 500); i++) {
+    const a = drops[i]!;
+    const b = drops.slice(i + 1, i + 500).find((d) => d.file !== a.file && d.record.time === a.record.time && d.record.cpu === a.record.cpu);
+    const [x, y] = [a.record.fields.get('location'), b?.record.fields.get('location')];
+    if (b === undefined || x === undefined || y === undefined || x === y || x.startsWith('00000000') || y.startsWith('00000000')) continue;
+    notes.push(`${a.file} and ${b.file} tell of one event (${seconds(a.record.time)} s) with different places, ${x} and ${y}: the one with the stack is used.`);
+  }
+  return notes.slice(0, 5);
+}

@@ -1,0 +1,28 @@
+import type { EvidenceRecord, Reading } from './evidence-record.ts';
+
+/** `[   23.304294] text`, as dmesg(1) prints the kernel's log; also with `<4>` or a facility before, and syslog's `kernel: [  23.3]`. */
+export function readKernelLog(lines: readonly string[]): Reading {
+  const records: EvidenceRecord[] = [];
+  const taken: number[] = [];
+  lines.forEach((line, i) => {
+    const m = LINE.exec(line.length > LONGEST ? line.slice(0, LONGEST) : line);
+    if (m === null) return;
+    const seconds = m[1] ?? m[2];
+    records.push({ kind: 'kernel-log', line: i + 1, text: m[3]!, ...(seconds === undefined ? {} : { seconds: Number(seconds) }) });
+    const release = /^Linux version (\S+)/.exec(m[3]!);
+    if (release !== null) records.push({ kind: 'kernel', line: i + 1, release: release[1]! });
+    taken.push(i);
+  });
+  return { records, taken };
+}
+
+const LONGEST = 4096;
+const LINE = /^(?:<\d+>)?(?:\[\s*(\d{1,9}\.\d{1,9})\](?:\s*\[\s*T\d+\])?|.{0,64}?\bkernel:(?:\s*\[\s*(\d{1,9}\.\d{1,9})\])?)\s(.*)$/;
+
+/** Sentences with which the kernel itself names a loss (nf_conntrack_core.c, neighbour.c, ip_fragment.c, tcp_input.c). */
+export const KERNEL_LOSSES: readonly { readonly words: RegExp; readonly cause: string }[] = [
+  { words: /nf_conntrack: (?:nf_conntrack: )?table full, dropping packet|ip_conntrack: table full, dropping packet/, cause: 'conntrack.table-full' },
+  { words: /neighbou?r: \S+: neighbor table overflow|Neighbour table overflow/i, cause: 'neigh.table-overflow' },
+  { words: /(?:TCP: )?request_sock_\w+: Possible SYN flooding on port/, cause: 'tcp.syn-flood' },
+  { words: /nf_conntrack: .*helper.*dropping packet/, cause: 'conntrack.table-full' },
+];

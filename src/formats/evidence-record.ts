@@ -1,0 +1,73 @@
+import type { ConntrackEntry } from '../model/event.ts';
+import type { LogSign } from '../model/log-sign.ts';
+
+/** A wall time as a text has it. `zone` false: read as if it were UTC, the zone is not known. */
+export interface Stamp {
+  readonly ns: bigint; //   since 1970
+  readonly zone: boolean;
+  /** The resolution of the text, ns. */
+  readonly step: bigint;
+  readonly text: string;
+}
+
+/** One frame of a stack as text: a name, or only an address. */
+export interface Frame {
+  readonly address?: bigint;
+  readonly name?: string;
+  readonly offset?: number;
+  readonly module?: string;
+}
+
+/** One event of an ftrace, trace-cmd or perf listing. */
+export interface TraceRecord {
+  readonly kind: 'trace';
+  readonly line: number;
+  readonly comm: string;
+  /** Undefined where it was blotted out. */
+  readonly tid?: number;
+  readonly cpu: number;
+  /** ns of the trace's clock. */
+  readonly time: bigint;
+  /** The latency columns, `..s1.`: third h, H or s means an interrupt context. */
+  readonly flags?: string;
+  readonly event: string;
+  readonly fields: ReadonlyMap<string, string>;
+  /** Probe events: where they sit; return probes: the function and its caller. */
+  readonly at?: Frame;
+  readonly caller?: Frame;
+  readonly text: string;
+  readonly stack: readonly Frame[];
+}
+
+export type CounterName = 'stat/nf_conntrack' | 'snmp' | 'netstat' | 'snmp6' | 'softnet_stat' | 'dev' | 'conntrack -S' | 'ip -s link' | 'nstat';
+export type RuleTool = 'iptables-save' | 'iptables -L' | 'nft' | 'nft -j';
+
+/** What text that people collected may hold. `line` counts from 1 in the file. */
+export type EvidenceRecord =
+  | TraceRecord
+  | { readonly kind: 'conntrack-event'; readonly line: number; readonly stamp?: Stamp; readonly change: 'new' | 'update' | 'destroy'; readonly entry: ConntrackEntry; readonly portid?: number; readonly program?: string }
+  | { readonly kind: 'conntrack-listing'; readonly line: number; readonly stamp?: Stamp; readonly netns?: string; readonly entries: readonly ConntrackEntry[] }
+  /** `conntrack -E` said that the kernel told more than it could read. */
+  | { readonly kind: 'conntrack-overrun'; readonly line: number; readonly text: string }
+  | { readonly kind: 'counters'; readonly line: number; readonly file: CounterName; readonly text: string; readonly stamp?: Stamp }
+  | { readonly kind: 'log'; readonly line: number; readonly text: string; readonly stamp?: Stamp; readonly sign?: LogSign }
+  | { readonly kind: 'kernel-log'; readonly line: number; readonly seconds?: number; readonly text: string }
+  | { readonly kind: 'rules'; readonly line: number; readonly tool: RuleTool; readonly text: string; readonly stamp?: Stamp }
+  | { readonly kind: 'symbols'; readonly line: number; readonly text: string }
+  | { readonly kind: 'event-format'; readonly line: number; readonly text: string }
+  | { readonly kind: 'kernel-options'; readonly line: number; readonly options: ReadonlyMap<string, string> }
+  /** A filter on `location`: `kept` false, the addresses were left out (`location!=…`). */
+  | { readonly kind: 'drop-filter'; readonly line: number; readonly addresses: readonly bigint[]; readonly kept: boolean }
+  | { readonly kind: 'clocks'; readonly line: number; readonly wall: bigint; readonly mono: bigint }
+  /** A command with its beginning and end, from a log of commands. */
+  | { readonly kind: 'command'; readonly line: number; readonly from: Stamp; readonly to?: Stamp; readonly command: string; readonly netns?: string }
+  | { readonly kind: 'process'; readonly line: number; readonly pid: number; readonly command: string }
+  | { readonly kind: 'socket'; readonly line: number; readonly local: string; readonly pid: number; readonly comm: string }
+  | { readonly kind: 'sysctl'; readonly line: number; readonly name: string; readonly value: string }
+  | { readonly kind: 'kernel'; readonly line: number; readonly release: string };
+
+/** What a reader made of lines: records, and the indices of the lines that it understood. */
+export interface Reading {
+  readonly records: readonly EvidenceRecord[];
+  readonly taken: readonly number[];
+}
