@@ -1,4 +1,5 @@
 import { translationOf, around, conntrackTable, deletionText, deletions, destroyedEntry, entriesOf, hookText, rivalryOf, ruleDidIt, snatRules, suspicionOf, tupleText, winnerAmong, type Deletion, type Destroyed, type Rivalry, type Suspicion } from '../../evidence/conntrack/index.ts';
+import { mono } from '../../base/brand.ts';
 import { plural } from '../../base/text.ts';
 import { netnsText } from '../../evidence/netns.ts';
 import type { Cause } from '../../model/cause.ts';
@@ -44,10 +45,10 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
 
 function raceOf(s: Suspicion, evidence: Evidence): Race {
   const { from, to } = around(s.at);
-  const deleted = deletions(evidence, s.netns, from, to);
-  const destroyed = s.original === undefined ? undefined : destroyedEntry(evidence, s.netns, s.original, from, to);
+  const deleted = deletions(evidence, s.netns, from, mono(to + 1_250_000_000n)).filter((d) => (d.author.started ?? d.first) <= (d.author.started === undefined ? to : s.at));
+  const destroyed = s.original === undefined ? undefined : destroyedEntry(evidence, s.netns, s.original, from, s.at);
   const asked = destroyed?.author === undefined ? undefined : deleted.find((d) => d.author.port === destroyed.author?.port);
-  const deletion = asked ?? deleted.findLast((d) => d.first <= s.at + 1_000_000n) ?? deleted.at(-1);
+  const deletion = asked ?? deleted.at(-1);
   const won = s.original === undefined ? undefined : winnerAmong(evidence, s.netns, s.original, s.reply, s.at);
   const table = won === undefined && s.original !== undefined ? conntrackTable(evidence, s.netns) : undefined;
   const listed = table === undefined || isUnavailable(table) || s.original === undefined ? undefined : inTable(table, s);
@@ -97,7 +98,7 @@ function whatRaced(s: Suspicion, race: Race): string {
   const flow = s.original === undefined ? 'its connection' : tupleText(s.original);
   const { deletion, destroyed, winner } = race;
   if (deletion !== undefined) {
-    const before = ms(s.at - deletion.first);
+    const before = ms(s.at - (deletion.first < s.at ? deletion.first : (deletion.author.started ?? s.at)));
     const when = before === undefined ? 'at that moment' : `${before} before`;
     const left = destroyed?.left === undefined || destroyed.left === 0 ? '' : `, which had ${destroyed.left} s to live,`;
     const rival = race.rivalry === 'reverse' ? 'a packet of the opposite direction' : 'another packet of the same flow';

@@ -46,8 +46,8 @@ function tcp(evidence: Evidence, drop: DropEvent, flags: number): WhyInvalid {
   const table = conntrackTable(evidence, drop.netns);
   const listed = isUnavailable(table) || tuple === undefined ? undefined : entriesOf(table, tuple)[0];
   const partial = !isUnavailable(table) && table.status === 'partial';
-  const from = mono(drop.time > MINUTES_5 ? drop.time - MINUTES_5 : 0n), to = mono(drop.time + 100_000_000n);
-  const gone = tuple === undefined ? undefined : destroyedEntry(evidence, drop.netns, tuple, from, to);
+  const from = mono(drop.time > MINUTES_5 ? drop.time - MINUTES_5 : 0n);
+  const gone = tuple === undefined ? undefined : destroyedEntry(evidence, drop.netns, tuple, from, drop.time);
   const flow = tuple === undefined ? 'this connection' : tupleText(tuple);
   if ((flags & (SYN | ACK | RST | FIN)) === 0 || ((flags & SYN) !== 0 && (flags & (FIN | RST)) !== 0)) return { id: 'tcp-flags', text: 'Its TCP flags are a combination that no connection has.', lines: [], sure: true, remedies: [] };
   if (listed !== undefined && isUnavailable(table) === false && gone === undefined) return windowed(evidence, drop, listed, flags);
@@ -102,4 +102,4 @@ function setting(evidence: Evidence, drop: DropEvent, name: string, value: numbe
   return { text, command: command(value), undo: command(undo), risk };
 }
 
-const seconds = (ns: bigint): string => (ns < 2_000_000_000n ? `${Number(ns / 1_000_000n)} ms` : `${Number(ns / 1_000_000_000n)} s`);
+const seconds = (ns: bigint): string => (ns < 0n ? 'a moment' : ns < 2_000_000_000n ? `${Number(ns / 1_000_000n)} ms` : `${Number(ns / 1_000_000_000n)} s`);

@@ -72,7 +72,7 @@ export function mostDrops(list: readonly Socket[]): Socket | undefined {
 }
 
 function verdict(evidence: Evidence, full: Full, how: 'buffer' | 'window'): Finding {
-  const defaultSize = sysctlNumber(evidence, full.netns, 'net/core/rmem_default');
+  const defaultSize = sysctlNumber(evidence, full.netns, 'net/core/rmem_default') ?? sysctlNumber(evidence, evidence.host.home, 'net/core/rmem_default');
   const largest = sysctlNumber(evidence, full.netns, 'net/core/rmem_max');
   const process = isUnavailable(full.process) ? undefined : full.process;
   const hindrance = process === undefined ? undefined : hindranceOf(evidence, process.pid);
@@ -90,7 +90,7 @@ function verdict(evidence: Evidence, full: Full, how: 'buffer' | 'window'): Find
       if (largest !== undefined && full.size !== undefined && full.size >= largest * 2) remedies.push({ text: `net.core.rmem_max caps what it may ask for at ${largest} bytes.`, command: `sysctl -w net.core.rmem_max=${wish}`, undo: `sysctl -w net.core.rmem_max=${largest}`, risk: 'low' });
     } else {
       remedies.push({ text: `Let ${process?.comm ?? 'the program'} ask for a larger SO_RCVBUF: it has never set one and has the default of ${full.size} bytes.`, risk: 'low' });
-      remedies.push({ text: `Or raise the default for sockets made from now on, then restart ${process?.comm ?? 'the program'}.`, command: `sysctl -w net.core.rmem_default=${wish}`, undo: `sysctl -w net.core.rmem_default=${defaultSize}`, risk: 'low' });
+      remedies.push({ text: `Or raise the default for sockets made from now on, then restart ${process?.comm ?? 'the program'}.`, command: `sysctl -w net.core.rmem_default=${wish}`, ...(defaultSize === undefined ? {} : { undo: `sysctl -w net.core.rmem_default=${defaultSize}` }), risk: 'low' });
     }
     remedies.push({ text: `Let ${process?.comm ?? 'the program'} read faster: more threads or sockets (SO_REUSEPORT), less work for each packet.`, risk: 'low' });
   }

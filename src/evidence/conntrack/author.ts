@@ -13,6 +13,8 @@ export interface Author {
   readonly port: number;
   readonly process?: ProcessIdentity;
   readonly parent?: ProcessIdentity;
+  /** When its program was started, where that was seen: exact, while events are told when they are read. */
+  readonly started?: Mono;
   /** `conntrack -F (pid 421), started by failover.sh (pid 400)` */
   readonly text: string;
 }
@@ -70,7 +72,7 @@ function ofExec(evidence: Evidence, exec: ExecEvent, port: number): Author {
   const known = parent === undefined || isUnavailable(parent) ? undefined : parent;
   // a child lives in its parent's unit and container
   const process: ProcessIdentity = { pid: exec.task.pid, comm, cmdline, ...(known?.unit === undefined ? {} : { unit: known.unit }), ...(known?.container === undefined ? {} : { container: known.container }) };
-  return withText(port, process, known);
+  return { ...withText(port, process, known), started: exec.time };
 }
 
 function withText(port: number, process: ProcessIdentity, parent: ProcessIdentity | undefined): Author {

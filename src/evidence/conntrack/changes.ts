@@ -64,25 +64,30 @@ export function deletions(evidence: Evidence, netns: Netns, from: Mono, to: Mono
   });
   const told = new Set(seen.map((d) => d.author.process?.pid));
   const inferred = deleteCommands(evidence, netns, from, to).filter((c) => !told.has(c.author.process?.pid)).map((c): Deletion => ({ first: c.time, last: c.time, count: 0, author: c.author, flush: c.flush, seen: false }));
-  return [...seen, ...inferred].sort((a, b) => Number(a.first - b.first));
+  return [...seen, ...inferred].filter((d) => d.author.started === undefined || d.author.started <= to).sort((a, b) => Number(a.first - b.first));
 }
 
-/** The last destroy event of an exchange (whichever end began it) in `[from, to]`; bursts are searched by hash. */
-export function destroyedEntry(evidence: Evidence, netns: Netns, tuple: Tuple, from: Mono, to: Mono): Destroyed | undefined {
-  let found: ConntrackEvent | undefined;
-  for (const e of newestFirst(evidence, netns, from, to)) {
-    if (e.change !== 'destroy' || !concerns(e, tuple)) continue;
-    found = e;
-    break;
+/**
+ * The last destroy event of an exchange (whichever end began it) that can have come before `at`; bursts are searched
+ * by hash. Events bear the time of their reading, so one that is told a little later counts; where the start of its
+ * author was seen, that decides.
+ */
+export function destroyedEntry(evidence: Evidence, netns: Netns, tuple: Tuple, from: Mono, at: Mono): Destroyed | undefined {
+  for (const found of newestFirst(evidence, netns, from, mono(at + VERY_LATE_NS))) {
+    if (found.change !== 'destroy' || !concerns(found, tuple)) continue;
+    const author = found.requester === 0 ? undefined : authorOf(evidence, netns, found.requester, found.time);
+    if (!before(found.time, author, at)) continue;
+    const exact = sameExchange(found.entry.original, tuple);
+    const entry = exact ? found.entry : { original: tuple, reply: inverse(tuple), status: found.entry.status };
+    return { time: found.time, entry, ...(author === undefined ? {} : { author }), ...(exact && found.entry.timeout !== undefined ? { left: found.entry.timeout } : {}) };
   }
-  if (found === undefined) return undefined;
-  const exact = sameExchange(found.entry.original, tuple);
-  const entry = exact ? found.entry : { original: tuple, reply: inverse(tuple), status: found.entry.status };
-  return {
-    time: found.time, entry,
-    ...(found.requester === 0 ? {} : { author: authorOf(evidence, netns, found.requester, found.time) }),
-    ...(exact && found.entry.timeout !== undefined ? { left: found.entry.timeout } : {}),
-  };
+  return undefined;
+}
+
+/** Whether what is told at `told` can have happened before `at`. */
+function before(told: Mono, author: Author | undefined, at: Mono): boolean {
+  if (author?.started !== undefined) return author.started <= at;
+  return told <= at + LATE_NS;
 }
 
 function concerns(e: ConntrackEvent, tuple: Tuple): boolean {
@@ -99,18 +104,27 @@ export function rivalryOf(winner: Pick<ConntrackEntry, 'original' | 'reply'>, or
   return reply !== undefined && sameTuple(winner.reply, reply) ? 'same-reply' : undefined;
 }
 
-/** The entry that was inserted around `at` and has one of the two tuples; the newest one. */
-export function winnerAmong(evidence: Evidence, netns: Netns, original: Tuple, reply: Tuple | undefined, at: Mono, within = 1_000_000_000n): { readonly event: ConntrackEvent; readonly rivalry: Rivalry } | undefined {
-  let best: { event: ConntrackEvent; rivalry: Rivalry; away: bigint } | undefined;
+/**
+ * The entry that was inserted just before `at` and has one of the two tuples. Its event is told when it is read, so it
+ * is the first one from then on; where there is none, the last one before.
+ */
+export function winnerAmong(evidence: Evidence, netns: Netns, original: Tuple, reply: Tuple | undefined, at: Mono, within = 1_500_000_000n): { readonly event: ConntrackEvent; readonly rivalry: Rivalry } | undefined {
+  let best: { event: ConntrackEvent; rivalry: Rivalry } | undefined;
   for (const event of newestFirst(evidence, netns, mono(at > within ? at - within : 0n), mono(at + within))) {
+    if (event.time < at - RACE_NS && best !== undefined) return best;
     if (event.change !== 'new' || event.burst !== undefined) continue;
-    const away = event.time > at ? event.time - at : at - event.time;
-    if (best !== undefined && best.away <= away) continue;
     const rivalry = rivalryOf(event.entry, original, reply);
-    if (rivalry !== undefined) best = { event, rivalry, away };
+    if (rivalry === undefined) continue;
+    best = { event, rivalry };
+    if (event.time < at - RACE_NS) return best;
   }
-  return best === undefined ? undefined : { event: best.event, rivalry: best.rivalry };
+  return best;
 }
+
+/** A race lasts microseconds; on an overcommitted virtual machine some milliseconds. */
+const RACE_NS = 5_000_000n;
+/** How late an event may be told on a host that has too much to do. */
+const VERY_LATE_NS = 1_500_000_000n;
 
 /** Destroy events are told up to this late: the probe is emptied 40 times a second. */
 export const LATE_NS = 250_000_000n;
