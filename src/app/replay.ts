@@ -67,7 +67,7 @@ export function replay(records: readonly RawRecord[], options: ReplayOptions): R
     if (record.time > last) last = record.time;
     if (record.record === 'tick') {
       judged = record.time;
-      const news = show(diagnosis.judge(record.time).incidents);
+      const news = show(diagnosis.judge(record.time, record.last).incidents);
       if (news.length > 0) options.onIncidents?.(news, record.time);
       continue;
     }
@@ -75,6 +75,6 @@ export function replay(records: readonly RawRecord[], options: ReplayOptions): R
   }
   for (const event of timeline.flush()) add(event);
   // a recording that was cut has no last judgement
-  if (last > judged) diagnosis.judge(last);
+  if (last > judged) diagnosis.judge(last, true);
   return { host, incidents: show(diagnosis.incidents(last > judged ? last : judged)), losses, eventsSeen, first: host.time, last: mono(last) };
 }

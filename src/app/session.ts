@@ -68,12 +68,17 @@ const BASELINE: readonly { topic: Topic; argument?: string }[] = [
 const BASELINE_NETNS = 8;
 /** Polled while watching: losses that no event tells of. */
 const POLLED: readonly { topic: Topic; argument: string }[] = [{ topic: 'proc', argument: 'net/netstat' }];
-const POLL_MS = 500;
+const POLL_MS = 1_000;
 /** Logs are read again this often, the list of processes every tenth time. */
 const LOG_MS = 1_000;
 export const POLLED_NETNS = 16;
+/** Between looks at the probes: while something happens, and at rest. */
 const DRAIN_MS = 25;
-const COUNT_MS = 200;
+const REST_MS = 80;
+const MOVING = 40;
+/** Counters are read while samples come, and now and then in between. */
+const COUNT_MS = 1_000;
+const BUSY_COUNT_MS = 100;
 const LATE_ANSWERS_MS = 1_200;
 
 export const now = (): Mono => mono(process.hrtime.bigint());
@@ -96,6 +101,7 @@ export function createSession(options: SessionOptions): Session {
   let eventsSeen = 0;
   let lastCounts = 0;
   let dirty = false;
+  let moving = 0;
   let stopping = false;
 
   const add = (event: Event): void => {
@@ -148,9 +154,11 @@ export function createSession(options: SessionOptions): Session {
     records.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
     for (const record of records) take(record);
     const moved = records.length;
+    // a second of attention after whatever happens
+    moving = moved > 0 ? MOVING : Math.max(0, moving - 1);
     const time = now();
     const since = Number(time / 1_000_000n) - lastCounts;
-    if (probes.drops !== undefined && (last || since >= (moved > 0 ? COUNT_MS / 4 : COUNT_MS))) {
+    if (probes.drops !== undefined && (last || since >= (moved > 0 ? BUSY_COUNT_MS : COUNT_MS))) {
       lastCounts = Number(time / 1_000_000n);
       const counts = probes.drops.readCounts();
       if (counts !== undefined && !isUnavailable(counts)) take(counts);
@@ -158,9 +166,9 @@ export function createSession(options: SessionOptions): Session {
   };
 
   /** A replay judges at the same points. */
-  const tick = (): Mono => {
+  const tick = (last = false): Mono => {
     const time = now();
-    listener.record?.({ record: 'tick', time });
+    listener.record?.({ record: 'tick', time, ...(last ? { last } : {}) });
     return time;
   };
 
@@ -187,11 +195,14 @@ export function createSession(options: SessionOptions): Session {
       await Promise.all(options.netns.flatMap((netns) => BASELINE.map((b) => ask({ ...b, netns }))));
     },
     run: () => {
+      const look = (): void => {
+        drain();
+        judge();
+        const next = setTimeout(look, moving > 0 ? DRAIN_MS : REST_MS);
+        timers[0] = next;
+      };
       timers.push(
-        setInterval(() => {
-          drain();
-          judge();
-        }, DRAIN_MS),
+        setTimeout(look, 0),
         setInterval(() => {
           for (const netns of options.netns.slice(0, POLLED_NETNS)) for (const polled of POLLED) void ask({ ...polled, netns }, true);
         }, POLL_MS),
@@ -205,15 +216,17 @@ export function createSession(options: SessionOptions): Session {
       for (const timer of timers) clearInterval(timer);
       drain(true);
       stopping = true;
-      judgeToEnd: for (const end = Date.now() + LATE_ANSWERS_MS; ; ) {
+      judgeToEnd: for (const deadline = Date.now() + LATE_ANSWERS_MS; ; ) {
         const { questions } = diagnosis.judge(tick());
         for (const question of questions) void ask(question);
         if (inFlight.size === 0) break judgeToEnd;
-        const left = end - Date.now();
+        const left = deadline - Date.now();
         if (left <= 0) break judgeToEnd;
         await Promise.race([Promise.all(inFlight), new Promise((done) => setTimeout(done, left))]);
       }
-      const final = show(diagnosis.incidents(tick()));
+      const end = tick(true);
+      diagnosis.judge(end, true);
+      const final = show(diagnosis.incidents(end));
       probes.close();
       return final;
     },

@@ -18,7 +18,8 @@ import { createStore, type View } from './store.ts';
  */
 export interface Diagnosis {
   add(event: Event): void;
-  judge(now: Mono): { readonly incidents: readonly Incident[]; readonly questions: readonly Question[] };
+  /** `last`: nothing will be answered any more; everything is judged with what there is. */
+  judge(now: Mono, last?: boolean): { readonly incidents: readonly Incident[]; readonly questions: readonly Question[] };
   /** All incidents as they stand, most important first. */
   incidents(now: Mono): readonly Incident[];
   /** Exact number of packets dropped so far, every cause and `info` included. */
@@ -60,8 +61,8 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     return sum;
   };
 
-  const take = (sign: Sign, now: Mono): void => {
-    const verdict = judge(sign.symptom, options.causes, () => store.view(sign.first, sign.asOf, now));
+  const take = (sign: Sign, now: Mono, last: boolean): void => {
+    const verdict = judge(sign.symptom, options.causes, () => store.view(sign.first, sign.asOf, now), last);
     if (verdict === undefined) return;
     sign.judged = true;
     if (!verdict.provisional) unjudged.delete(sign);
@@ -135,14 +136,14 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
           return;
       }
     },
-    judge: (now) => {
+    judge: (now, last = false) => {
       for (const symptom of options.fromAnswers(store.view(now, mono(0n), now), store.answers)) signs.addOther(symptom);
       const changed = signs.takeChanged();
       for (const sign of changed) if (!sign.judged) unjudged.add(sign);
-      let budget = JUDGED_AT_ONCE;
+      let budget = last ? Infinity : JUDGED_AT_ONCE;
       for (const sign of [...unjudged]) {
         if (budget-- <= 0) break;
-        take(sign, now);
+        take(sign, now, last);
       }
       for (const incident of [...growing.values()]) {
         const lead = incident.signs[0];

@@ -19,9 +19,10 @@ const SURE = 0.9;
 
 /**
  * Puts the symptom before every cause and takes the most confident. A cause that waits for an answer has no say yet;
- * while one waits, only a finding that is sure is given out. `undefined`: wait.
+ * while one waits, only a finding that is sure is given out. `undefined`: wait. With `last` nothing is waited for: what is
+ * still unanswered can not be told.
  */
-export function judge(symptom: Symptom, causes: readonly Cause[], view: () => View): Verdict | undefined {
+export function judge(symptom: Symptom, causes: readonly Cause[], view: () => View, last = false): Verdict | undefined {
   const found: { cause: Cause; found: Found }[] = [];
   const ruledOut: { cause: string; because: string }[] = [];
   const cannotTell: { cause: string; because: string; wouldTell: string }[] = [];
@@ -31,6 +32,7 @@ export function judge(symptom: Symptom, causes: readonly Cause[], view: () => Vi
     const finding = cause.judge(symptom, evidence);
     if (evidence.pending) {
       waiting = true;
+      if (last) cannotTell.push({ cause: cause.id, because: 'the host did not answer in time', wouldTell: `its ${[...evidence.touched].join(', ')} listings` });
       continue;
     }
     switch (finding.outcome) {
@@ -50,7 +52,7 @@ export function judge(symptom: Symptom, causes: readonly Cause[], view: () => Vi
   found.sort((a, b) => b.found.confidence - a.found.confidence);
   const best = found[0];
   if (best === undefined) return undefined;
-  if (waiting && best.found.confidence < SURE) return undefined;
+  if (waiting && !last && best.found.confidence < SURE) return undefined;
   for (const other of found.slice(1)) {
     if (other.cause.id === 'unknown' || other.cause.id === best.cause.id) continue;
     ruledOut.push({ cause: other.cause.id, because: `less likely (${other.found.confidence.toFixed(2)}): ${firstSentence(other.found.explanation)}` });

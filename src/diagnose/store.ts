@@ -2,11 +2,12 @@ import type { Mono, Netns } from '../base/brand.ts';
 import { mono } from '../base/brand.ts';
 import type { AnswerEvent, ConntrackEvent, DropCountEvent, Event, ExecEvent, MissedEvent } from '../model/event.ts';
 import type { Answer, Evidence, HostFacts } from '../model/evidence.ts';
+import { recentMap } from './memo.ts';
 import { questionKey, type Question } from '../model/question.ts';
 import { isUnavailable, type Maybe, type Unavailable } from '../model/unavailable.ts';
 
 /** How much is kept. Bounded, so that hours of watching cost no more than minutes. */
-const KEEP = { answersPerKey: 6, conntrackEvents: 50_000, execs: 20_000, missed: 1_000, callCounts: 10_000, memo: 5_000 } as const;
+const KEEP = { answersPerKey: 6, conntrackEvents: 50_000, execs: 20_000, missed: 1_000, callCounts: 10_000, memo: 400 } as const;
 
 interface Kept {
   readonly time: Mono;
@@ -48,7 +49,7 @@ export function createStore(host: HostFacts, realtimeOffset: bigint): Store {
   const missed: MissedEvent[] = [];
   const dropCounts = new Map<string, DropCountEvent>();
   const callCounts = new Map<string, number>();
-  const memo = new Map<string, unknown>();
+  const memo = recentMap<unknown>(KEEP.memo);
   const iso = (time: Mono): string => new Date(Number((time + realtimeOffset) / 1_000_000n)).toISOString();
 
   const keepAnswer = (event: AnswerEvent): void => {
@@ -114,7 +115,6 @@ export function createStore(host: HostFacts, realtimeOffset: bigint): Store {
       return questions;
     },
     view: (since, asOf, now) => {
-      if (memo.size > KEEP.memo) memo.clear();
       let pending = false;
       const touched = new Set<string>();
       const wait = (question: Question, key: string): Unavailable => {

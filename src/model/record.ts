@@ -152,4 +152,6 @@ export interface ProbeRecord {
 export interface TickRecord {
   readonly record: 'tick';
   readonly time: Mono;
+  /** The last judgement: nothing was answered after it. */
+  readonly last?: true;
 }
