@@ -27,7 +27,7 @@ export function judgeRewrite(symptom: LogSymptom, evidence: Evidence): Finding {
     const entry = table.entries.find((e) => e.original.source === address && String(e.original.sourcePort) === expected && translationOf(e)?.portOnly === true && String(e.reply.destinationPort) === port);
     if (entry === undefined) continue;
     const rules = snatRules(evidence, netns, { protocol: entry.original.protocol, ...(address === undefined ? {} : { translated: address }) });
-    if (!isUnavailable(rules) && rules.length > 0 && rules.some((r) => r.masquerade || r.addresses?.first === address)) return ruledOut(`a rule translates it: ${rules[0]!.words}`);
+    if (!isUnavailable(rules) && rules.some((r) => r.masquerade || r.addresses?.first === address)) return ruledOut(`a rule translates it: ${rules[0]!.words}`);
     return {
       outcome: 'found', confidence: olderThan(evidence.host.kernel, 6, 12) ? 0.95 : 0.85, severity: 'warning',
       identity: `rewritten ${tupleText(entry.original)}`,
