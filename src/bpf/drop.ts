@@ -24,6 +24,13 @@ export const DROP_LOST = { ring: 0, counters: 1 } as const;
 /** Smallest number that is an ethertype (include/uapi/linux/if_ether.h). */
 const ETH_P_802_3_MIN = 0x0600;
 
+/**
+ * Inode numbers of namespaces begin at PROC_DYNAMIC_FIRST, 0xf0000000 (fs/proc/generic.c), those of the first namespaces
+ * just below (include/uapi/linux/nsfs.h). What is below 0xe0000000 was not read from a struct net.
+ */
+const NETNS_SHIFT = 28, NETNS_LOWEST = 0xe;
+const AF_INET = 2, AF_INET6 = 10;
+
 /** Stack slots. The key of the counter is at KEY, its initial value at VALUE. */
 const KEY = -64;
 const VALUE = -112;
@@ -49,7 +56,7 @@ export function dropArguments(btf: Btf): DropArguments | undefined {
 
 /** What a kernel that has BTF may lack without our being able to do the job. */
 const NEEDED: readonly (readonly [string, string])[] = [
-  ['sk_buff', 'dev'], ['sk_buff', 'sk'], ['sk_buff', 'len'], ['sk_buff', 'protocol'], ['net', 'ns.inum'], ['net_device', 'ifindex'], ['task_struct', 'nsproxy'], ['nsproxy', 'net_ns'],
+  ['sk_buff', 'dev'], ['sk_buff', 'sk'], ['sock', '__sk_common.skc_family'], ['sk_buff', 'len'], ['sk_buff', 'protocol'], ['net', 'ns.inum'], ['net_device', 'ifindex'], ['task_struct', 'nsproxy'], ['nsproxy', 'net_ns'],
 ];
 
 /** The program, or the first field that this kernel does not have. */
@@ -89,12 +96,23 @@ export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Pro
   field(a, access, 4, R1, R9, at('net_device', 'ifindex'));
   a.store(4, FP, KEY + COUNT_KEY.ifindex, R1);
   field(a, access, 8, R9, R9, netOfDevice);
-  a.jump('have-net');
+  field(a, access, 4, R8, R9, at('net', 'ns.inum'));
+  // a packet that was in a socket's queue has something else in its device's place (struct sk_buff: dev_scratch, rbnode)
+  a.movReg(R1, R8);
+  a.alu('rsh', R1, NETNS_SHIFT);
+  a.jumpIf('ge', R1, NETNS_LOWEST, 'have-netns');
   a.label('no-device');
   a.storeImm(4, FP, KEY + COUNT_KEY.ifindex, 0);
-  // no device and no ethertype (netlink puts its own protocol there): messages of Unix and netlink sockets are no packets
+  // no device and no ethertype (netlink puts its own protocol there): messages of Unix and netlink sockets are no packets;
+  // but TCP's segments get theirs with the IP header, and without a route never do (__ip_queue_xmit): the socket tells
   a.load(4, R1, FP, KEY + COUNT_KEY.protocol);
-  a.jumpIf('lt', R1, ETH_P_802_3_MIN, 'leave');
+  a.jumpIf('ge', R1, ETH_P_802_3_MIN, 'packet');
+  field(a, access, 8, R9, R7, at('sk_buff', 'sk'));
+  a.jumpIf('eq', R9, 0, 'leave');
+  follow(a, R1, R9, at('sock', '__sk_common.skc_family'), 2);
+  a.jumpIf('eq', R1, AF_INET, 'packet');
+  a.jumpIf('ne', R1, AF_INET6, 'leave');
+  a.label('packet');
   field(a, access, 8, R9, R7, at('sk_buff', 'sk'));
   if (args.receiver !== undefined) {
     a.jumpIf('ne', R9, 0, 'have-sock');
@@ -117,13 +135,22 @@ export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Pro
     a.jump('have-net-probe');
     a.label('no-route');
   }
+  // out of a UDP socket's queue: its reader's, when reading found the checksum wrong; else RCU frees it under any task
+  field(a, access, 8, R1, R7, at('sk_buff', 'dev'));
+  a.jumpIf('eq', R1, 0, 'of-task');
+  for (const [name, value] of btf.enumValues('skb_drop_reason')) {
+    if (name !== 'SKB_DROP_REASON_UDP_CSUM') continue;
+    a.load(4, R1, FP, KEY + COUNT_KEY.reason);
+    a.jumpIf('eq', R1, value, 'of-task');
+  }
+  a.mov(R8, 0);
+  a.jump('have-netns');
+  a.label('of-task');
   taskNetns(a, offsets, R8);
   a.jump('have-netns');
   a.label('have-net-probe');
   netInode(a, offsets, R8);
   a.jump('have-netns');
-  a.label('have-net');
-  field(a, access, 4, R8, R9, at('net', 'ns.inum'));
   a.label('have-netns');
   a.store(4, FP, KEY + COUNT_KEY.netns, R8);
   if (options.filter) watchedNetns(a, R8, NETNS, 'leave');
@@ -193,6 +220,8 @@ export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Pro
     }
     const device = offsets('net_device', 'name');
     if (device !== undefined) {
+      a.load(4, R1, R8, DROP.ifindex); // 0: what stands there is no device
+      a.jumpIf('eq', R1, 0, 'no-name');
       follow(a, R9, R7, at('sk_buff', 'dev'));
       a.jumpIf('eq', R9, 0, 'no-name');
       copy(a, DROP.device, R9, device, 16);

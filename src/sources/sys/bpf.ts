@@ -5,7 +5,7 @@
 import { closeSync, readFileSync } from 'node:fs';
 import type { Program } from '../../bpf/assembler.ts';
 import type { Unavailable } from '../../model/unavailable.ts';
-import { addressOf, EACCES, ENOENT, ENOSYS, EPERM, errnoName, mmap, pinned, PROT_READ, PROT_WRITE, syscall, type Mapping } from './ffi.ts';
+import { addressOf, EACCES, EAGAIN, ENOENT, ENOSYS, EPERM, errnoName, mmap, pinned, PROT_READ, PROT_WRITE, syscall, type Mapping } from './ffi.ts';
 
 const BPF: Readonly<Record<string, number>> = { x64: 321, arm64: 280, riscv64: 280, loong64: 280, ppc64: 361, s390x: 351 };
 const COMMAND = { mapCreate: 0, mapLookup: 1, mapUpdate: 2, progLoad: 5, rawTracepointOpen: 17, mapLookupBatch: 24 } as const;
@@ -13,6 +13,7 @@ export const MAP_TYPE = { hash: 1, percpuHash: 5, percpuArray: 6, lruPercpuHash:
 export const PROG_TYPE = { rawTracepoint: 17, tracing: 26 } as const;
 const BPF_TRACE_RAW_TP = 23;
 const ATTR = 128;
+const LOAD_TRIES = 50;
 
 function bpf(command: number, attr: Buffer): number {
   const nr = BPF[process.arch];
@@ -140,7 +141,11 @@ export function loadProgram(name: string, program: Program, maps: Readonly<Recor
       attr.writeUInt32LE(BPF_TRACE_RAW_TP, 68);
       attr.writeUInt32LE(attachBtfId, 108);
     }
-    return bpf(COMMAND.progLoad, attr);
+    // the verifier gives up with EAGAIN when a signal is waiting for this thread
+    for (let tries = 1; ; tries++) {
+      const result = bpf(COMMAND.progLoad, attr);
+      if (result !== -EAGAIN || tries === LOAD_TRIES) return result;
+    }
   };
   const fd = load(undefined);
   if (fd >= 0) return fd;
