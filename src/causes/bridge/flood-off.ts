@@ -12,7 +12,7 @@ export const cause: Cause = {
     functions: ['br_flood', 'br_handle_frame_finish'],
     reasons: ['NO_TX_TARGET', 'NOT_SPECIFIED'],
     errnos: ['EHOSTUNREACH'],
-    versions: ['NO_TX_TARGET exists since 6.14'],
+    versions: ['Linux 6.12 and later have NO_TX_TARGET; bridges that do not use it yet show NOT_SPECIFIED'],
     sources: ['net/bridge/br_input.c', 'net/bridge/br_forward.c', 'bridge(8)'],
   },
   judge: (symptom, evidence) => judgeBridge('flood-off', symptom, evidence),

@@ -21,7 +21,7 @@ export const bridgeNeeds: readonly Topic[] = ['link', 'address', 'bridge-link', 
 
 /** Where a bridge lets go of a frame (net/bridge/br_input.c, br_forward.c, br_vlan.c). */
 const PLACES = /^(br_handle_frame|br_handle_frame_finish|br_flood|br_multicast_flood|br_forward|__br_forward|br_handle_vlan|__allowed_ingress|br_allowed_ingress|br_pass_frame_up|br_dev_xmit|maybe_deliver|br_forward_finish|br_nf_pre_routing_finish|br_nf_pre_routing)$/;
-const REASONS = new Set(['NOT_SPECIFIED', 'NO_TX_TARGET', 'BRIDGE_INGRESS_STP_STATE', 'BRIDGE_NON_FORWARDING_STATE', 'VLAN_FILTER', 'LOCAL_MAC', 'MAC_INVALID_SOURCE']);
+const REASONS = new Set(['NOT_SPECIFIED', 'NO_TX_TARGET', 'BRIDGE_INGRESS_STP_STATE', 'BRIDGE_NON_FORWARDING_STATE', 'LOCAL_MAC', 'MAC_INVALID_SOURCE']);
 const NEIGHBOUR = /^(neigh_invalidate|arp_error_report|ndisc_error_report)$/;
 
 interface Verdict {

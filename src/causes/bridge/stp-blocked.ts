@@ -12,7 +12,7 @@ export const cause: Cause = {
     functions: ['br_handle_frame', 'br_handle_frame_finish', 'should_deliver'],
     reasons: ['BRIDGE_INGRESS_STP_STATE', 'NOT_SPECIFIED'],
     errnos: ['EHOSTUNREACH'],
-    versions: ['BRIDGE_INGRESS_STP_STATE exists since 6.14; before, NOT_SPECIFIED at br_handle_frame'],
+    versions: ['Linux 6.18 has BRIDGE_INGRESS_STP_STATE; 6.12 and older show NOT_SPECIFIED at br_handle_frame'],
     sources: ['net/bridge/br_input.c', 'net/bridge/br_forward.c', 'bridge(8)'],
   },
   judge: (symptom, evidence) => judgeBridge('stp-blocked', symptom, evidence),

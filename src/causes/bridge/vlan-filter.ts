@@ -7,10 +7,10 @@ export const cause: Cause = {
   needs: bridgeNeeds,
   knowledge: {
     what: 'The bridge filters by VLAN, and the port the frame came in on (or should leave by) does not have the VLAN of the frame: a tagged frame of another VLAN, or an untagged frame at a port without a PVID.',
-    signs: ['NOT_SPECIFIED or VLAN_FILTER in br_handle_frame_finish, __allowed_ingress or br_handle_vlan', 'No counter of the interface tells'],
+    signs: ['NOT_SPECIFIED in br_handle_frame_finish, __allowed_ingress or br_handle_vlan', 'No counter of the interface tells'],
     fixes: ['`bridge vlan show dev PORT`', '`bridge vlan add dev PORT vid N [pvid untagged]`'],
     functions: ['__allowed_ingress', 'br_handle_vlan', 'br_handle_frame_finish'],
-    reasons: ['NOT_SPECIFIED', 'VLAN_FILTER'],
+    reasons: ['NOT_SPECIFIED'],
     errnos: ['EHOSTUNREACH'],
     versions: ['No reason of its own up to 6.18'],
     sources: ['net/bridge/br_input.c', 'net/bridge/br_forward.c', 'bridge(8)'],

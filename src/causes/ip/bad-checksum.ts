@@ -23,7 +23,7 @@ export const cause: Cause = {
   judge: (symptom, evidence) => {
     if (symptom.kind !== 'drop') return NOT_APPLICABLE;
     const { drop } = symptom;
-    const named = REASONS.has(drop.reason.name) && (/_CSUM$/.test(drop.reason.name) || PLACES.test(symbolOf(drop)));
+    const named = REASONS.has(drop.reason.name) && (drop.reason.name.endsWith('_CSUM') || PLACES.test(symbolOf(drop)));
     const seen = drop.reason.name === 'NOT_SPECIFIED' && PLACES.test(symbolOf(drop)) && drop.packet.defects.some((d) => d.kind === 'ip-checksum');
     if (!named && !seen) return NOT_APPLICABLE;
     return judgeBroken(drop, evidence, { noun: 'wrong IPv4 header checksum', defects: ['ip-checksum'], sure: named ? 0.97 : 0.85, sender: 'a program that builds IP headers itself, or a card that computes them wrongly' });

@@ -20,7 +20,7 @@ export const cause: Cause = {
     functions: ['ip_expire', 'ip_defrag', 'ip6frag_expire_frag_queue'],
     reasons: ['FRAG_REASM_TIMEOUT'],
     errnos: [],
-    versions: ['FRAG_REASM_TIMEOUT exists since 6.3'],
+    versions: ['Linux 6.12 has FRAG_REASM_TIMEOUT; 6.1 shows NOT_SPECIFIED at ip_expire'],
     sources: ['net/ipv4/ip_fragment.c', 'net/ipv6/reassembly.c', 'RFC 791', 'RFC 8200 section 4.5'],
   },
   judge: (symptom, evidence) => {

@@ -182,7 +182,7 @@ function loop(evidence: Evidence, symptom: Symptom, to: string, from: string, na
     const words = `${to}/${to.includes(':') ? 128 : 32} via ${gateway.address} dev ${gateway.device}`;
     const flag = to.includes(':') ? '-6 ' : '';
     return {
-      outcome: 'found', confidence: 0.97, severity: 'critical', identity: `loop|${[...circle.map((c) => c.netns)].sort().join(',')}|${to}`,
+      outcome: 'found', confidence: 0.97, severity: 'critical', identity: `loop|${circle.map((c) => c.netns).toSorted((a, b) => a - b).join(',')}|${to}`,
       explanation: `Packets from ${from} to ${to} circle between ${circle.map((c) => netnsText(evidence, c.netns)).join(' and ')} until their ${name} runs out. In ${there} they leave by ${routeText(h.route)}, back to where they came from. ${to} is behind ${gateway.address} on ${gateway.device} there, and no route says so.`,
       culprit: { kind: 'route', text: `routing loop (ttl): ${routeText(h.route)} in ${there}, no route to ${to}`, destination: h.route.destination, table: h.route.table, type: 'unicast' },
       evidence: [...lines, ...circle.map((c) => ({ source: `ip route in ${netnsText(evidence, c.netns)}`, text: routeText(c.route) }))],
@@ -195,7 +195,7 @@ function loop(evidence: Evidence, symptom: Symptom, to: string, from: string, na
     outcome: 'found',
     confidence: 0.96,
     severity: 'critical',
-    identity: `loop|${[...circle.map((h) => h.netns)].sort().join(',')}|${to}`,
+    identity: `loop|${circle.map((h) => h.netns).toSorted((a, b) => a - b).join(',')}|${to}`,
     explanation: `Packets from ${from} to ${to} circle between ${circle.map((h) => netnsText(evidence, h.netns)).join(' and ')} until their ${name} runs out. The routes there point at each other for that destination. ${best.better === undefined ? `One of them is wrong.` : `In ${at} the route ${routeText(hop.route)} hides ${routeText(best.better)}, which leads elsewhere.`}`,
     culprit: { kind: 'route', text: `routing loop (ttl): ${routeText(hop.route)} in ${at}`, destination: hop.route.destination, table: hop.route.table, type: 'unicast' },
     evidence: [...lines, ...circle.map((h) => ({ source: `ip route in ${netnsText(evidence, h.netns)}`, text: routeText(h.route) }))],

@@ -16,7 +16,7 @@ export const cause: Cause = {
     functions: ['netlink_broadcast_filtered', 'unix_release_sock', 'packet_rcv'],
     reasons: ['NOT_SPECIFIED', 'PACKET_SOCK_ERROR', 'UNIX_DISCONNECT', 'UNIX_SKIP_OOB'],
     errnos: [],
-    versions: ['PACKET_SOCK_ERROR exists since 6.10'],
+    versions: ['Linux 6.12 has PACKET_SOCK_ERROR, 6.1 has not'],
     sources: ['net/netlink/af_netlink.c', 'net/unix/af_unix.c', 'net/packet/af_packet.c'],
   },
   judge: (symptom, evidence) => {

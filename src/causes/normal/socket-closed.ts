@@ -16,7 +16,7 @@ export const cause: Cause = {
     functions: ['sk_stream_kill_queues', 'inet_sock_destruct', 'skb_queue_purge_reason'],
     reasons: ['QUEUE_PURGE', 'SOCKET_CLOSE'],
     errnos: [],
-    versions: ['QUEUE_PURGE exists since 6.6; before, NOT_SPECIFIED at the same places'],
+    versions: ['Linux 6.12 has QUEUE_PURGE; 6.1 shows NOT_SPECIFIED at the same places'],
     sources: ['net/core/stream.c', 'net/ipv4/af_inet.c', 'net/core/skbuff.c'],
   },
   judge: (symptom, evidence) => {

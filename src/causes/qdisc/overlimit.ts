@@ -12,7 +12,7 @@ export const cause: Cause = {
     functions: ['pfifo_enqueue', 'bfifo_enqueue', 'pfifo_fast_enqueue', '__dev_queue_xmit'],
     reasons: ['QDISC_DROP', 'QDISC_OVERLIMIT', 'QDISC_CONGESTED'],
     errnos: ['ENOBUFS'],
-    versions: ['QDISC_DROP exists since 5.18, its finer kinds since 6.13'],
+    versions: ['QDISC_DROP exists since 5.18; its finer kinds are in 6.18, not in 6.12'],
     sources: ['net/sched/sch_fifo.c', 'net/sched/sch_generic.c', 'tc-pfifo(8)'],
   },
   judge: (symptom, evidence) => judgeQueue('overlimit', symptom, evidence),

@@ -12,7 +12,7 @@ export const cause: Cause = {
     functions: ['tbf_enqueue', 'htb_enqueue', 'codel_qdisc_dequeue', '__dev_queue_xmit'],
     reasons: ['QDISC_DROP', 'QDISC_OVERLIMIT', 'QDISC_CONGESTED'],
     errnos: ['ENOBUFS'],
-    versions: ['QDISC_DROP exists since 5.18, its finer kinds since 6.13'],
+    versions: ['QDISC_DROP exists since 5.18; its finer kinds are in 6.18, not in 6.12'],
     sources: ['net/sched/', 'tc(8)', 'tc-tbf(8)', 'tc-htb(8)'],
   },
   judge: (symptom, evidence) => judgeQueue('tail-drop', symptom, evidence),

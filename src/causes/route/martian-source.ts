@@ -1,11 +1,10 @@
 import { findOwnerOfMac } from '../../evidence/network/hosts.ts';
 import { incomingDevice } from '../../evidence/network/packet.ts';
-import { addresses } from '../../evidence/network/read.ts';
+import { routes } from '../../evidence/network/read.ts';
 import { isLocalAddress } from '../../evidence/network/routing.ts';
 import { ipv4Conf, sysctlSet } from '../../evidence/network/sysctl.ts';
 import { dropLine, isMulticastAddress, symbolOf } from '../../evidence/network/words.ts';
 import { netnsText } from '../../evidence/netns.ts';
-import { matchesPrefix } from '../../base/inet.ts';
 import type { Cause } from '../../model/cause.ts';
 import type { DropEvent } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
@@ -18,15 +17,15 @@ const REASONS = new Set(['IP_LOCAL_SOURCE', 'IP_INVALID_SOURCE', 'IP_LOCALNET'])
 export const cause: Cause = {
   id: 'route.martian-source',
   title: 'the source address cannot come from there',
-  needs: ['sysctl', 'route', 'route6', 'link', 'address'],
+  needs: ['sysctl', 'route', 'route6', 'link'],
   knowledge: {
     what: 'The packet claims a source address that cannot arrive on this interface: one of this host itself, a loopback, multicast, broadcast or zero address. The kernel calls it a martian and drops it. An address that two hosts share is the usual reason; packets that a rewriting rule sends back to their sender are another.',
-    signs: ['IP_LOCAL_SOURCE, IP_INVALID_SOURCE or IP_LOCALNET at ip_rcv_finish_core (6.13 and later)', 'NOT_SPECIFIED at ip_rcv_finish_core before', '"martian source" in the kernel log when log_martians is on', 'InMartianSrc in rt_cache statistics'],
+    signs: ['IP_LOCAL_SOURCE, IP_INVALID_SOURCE or IP_LOCALNET at ip_rcv_finish_core (newer kernels)', 'NOT_SPECIFIED at ip_rcv_finish_core before', '"martian source" in the kernel log when log_martians is on', 'InMartianSrc in rt_cache statistics'],
     fixes: ['Find who else has the address and give it another one', 'Where it is meant to be so: accept_local=1 on the interface (own addresses), route_localnet=1 (127.0.0.0/8)'],
     functions: ['__fib_validate_source', 'ip_route_input_slow', 'ip_handle_martian_source', 'ip_rcv_finish_core'],
     reasons: ['IP_LOCAL_SOURCE', 'IP_INVALID_SOURCE', 'IP_LOCALNET'],
     errnos: [],
-    versions: ['The reasons exist since 6.13; before, NOT_SPECIFIED'],
+    versions: ['Linux 6.18 has the reasons; 6.12 and older show NOT_SPECIFIED at ip_rcv_finish_core'],
     sources: ['net/ipv4/fib_frontend.c', 'net/ipv4/route.c', 'RFC 1812 section 5.3.7'],
   },
   judge: (symptom, evidence) => (symptom.kind === 'drop' ? judge(symptom.drop, evidence) : NOT_APPLICABLE),
@@ -47,8 +46,7 @@ function judge(drop: DropEvent, evidence: Evidence): Finding {
   if (kind === undefined) {
     if (isUnavailable(local)) return cannotTell(unavailableText(local), 'the local routing table');
     if (!local.local) {
-      const subnet = broadcastOf(evidence, drop, source);
-      if (!subnet) return ruledOut(`${source} is neither an address of this host nor an impossible one`);
+      if (!isBroadcast(evidence, drop, source)) return ruledOut(`${source} is neither an address of this host nor an impossible one`);
     }
   }
   const name = kind === 'loopback' ? 'route_localnet' : 'accept_local';
@@ -81,9 +79,10 @@ function judge(drop: DropEvent, evidence: Evidence): Finding {
   };
 }
 
-function broadcastOf(evidence: Evidence, drop: DropEvent, source: string): boolean {
-  const own = addresses(evidence, drop.netns);
-  return !isUnavailable(own) && own.some((a) => a.family === 4 && a.prefixLength < 31 && matchesPrefix(source, `${a.address}/${a.prefixLength}`) && /\.255$/.test(source));
+/** The source is the broadcast address of a subnet here. */
+function isBroadcast(evidence: Evidence, drop: DropEvent, source: string): boolean {
+  const all = routes(evidence, drop.netns, 4);
+  return !isUnavailable(all) && all.some((r) => r.type === 'broadcast' && r.destination === source);
 }
 
 /** What makes an address unfit as a source, for IPv4 (ip_route_input_slow) and IPv6. */

@@ -13,7 +13,7 @@ export const cause: Cause = {
     functions: ['vxlan_rcv', 'vxlan_parse_gbp_hdr'],
     reasons: ['VXLAN_INVALID_HDR'],
     errnos: [],
-    versions: ['VXLAN_INVALID_HDR exists since 6.12; before, NOT_SPECIFIED at vxlan_rcv'],
+    versions: ['Linux 6.12 has VXLAN_INVALID_HDR; 6.1 shows NOT_SPECIFIED at vxlan_rcv'],
     sources: ['drivers/net/vxlan/vxlan_core.c', 'RFC 7348', 'draft-smith-vxlan-group-policy', 'ip-link(8)'],
   },
   judge: (symptom, evidence) => (symptom.kind === 'drop' ? judgeVxlan('invalid-header', symptom.drop, evidence) : NOT_APPLICABLE),

@@ -13,7 +13,7 @@ export const cause: Cause = {
     functions: ['vxlan_rcv', 'vxlan_vs_find_vni'],
     reasons: ['VXLAN_VNI_NOT_FOUND'],
     errnos: ['EHOSTUNREACH'],
-    versions: ['VXLAN_VNI_NOT_FOUND exists since 6.12; before, NOT_SPECIFIED at vxlan_rcv'],
+    versions: ['Linux 6.12 has VXLAN_VNI_NOT_FOUND; 6.1 shows NOT_SPECIFIED at vxlan_rcv'],
     sources: ['drivers/net/vxlan/vxlan_core.c', 'RFC 7348', 'ip-link(8)'],
   },
   judge: (symptom, evidence) => (symptom.kind === 'drop' ? judgeVxlan('unknown-vni', symptom.drop, evidence) : NOT_APPLICABLE),

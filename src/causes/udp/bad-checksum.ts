@@ -23,7 +23,7 @@ export const cause: Cause = {
   judge: (symptom, evidence) => {
     if (symptom.kind !== 'drop') return NOT_APPLICABLE;
     const { drop } = symptom;
-    const named = REASONS.has(drop.reason.name) && drop.packet.transport?.kind !== 'tcp' && (/_CSUM$/.test(drop.reason.name) || PLACES.test(symbolOf(drop)));
+    const named = REASONS.has(drop.reason.name) && drop.packet.transport?.kind !== 'tcp' && (drop.reason.name.endsWith('_CSUM') || PLACES.test(symbolOf(drop)));
     const seen = drop.reason.name === 'NOT_SPECIFIED' && PLACES.test(symbolOf(drop)) && drop.packet.defects.some((d) => d.kind === 'transport-checksum');
     if (!named && !seen) return NOT_APPLICABLE;
     return judgeBroken(drop, evidence, { noun: 'wrong UDP checksum', defects: ['transport-checksum'], sure: named ? 0.97 : 0.85, sender: 'a program or card that computes the checksum wrongly, a device between that rewrites the payload' });

@@ -21,7 +21,7 @@ export function judgeXfrm(kind: 'policy-block' | 'no-state', symptom: Symptom, e
   const reason = symptom.kind === 'drop' ? symptom.drop.reason.name : '';
   if (symptom.kind === 'drop') {
     const stateless = reason === 'NOT_SPECIFIED' && STATELESS.test(symbolOf(symptom.drop));
-    if (reason !== 'XFRM_POLICY' && !stateless && !/^XFRM_/.test(reason)) return NOT_APPLICABLE;
+    if (reason !== 'XFRM_POLICY' && !stateless && !reason.startsWith('XFRM_')) return NOT_APPLICABLE;
   } else if (symptom.kind !== 'call' || !['EPERM', 'EAGAIN', 'ESRCH', 'ENETUNREACH', 'EHOSTUNREACH'].includes(symptom.call.errno)) return NOT_APPLICABLE;
   else if (symptom.call.errno !== 'EPERM' && kind === 'policy-block') return NOT_APPLICABLE;
   const routed = routedPacket(evidence, symptom);
