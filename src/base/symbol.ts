@@ -10,5 +10,6 @@ export function plainName(name: string): string {
 /** `nf_hook_slow+0x7d`, `__nf_conntrack_confirm+0x2d0 [nf_conntrack]`, or the bare address. */
 export function placeText(place: { readonly address: bigint; readonly name?: string; readonly offset?: number; readonly module?: string }): string {
   if (place.name === undefined) return `0x${place.address.toString(16)}`;
-  return `${place.name}+0x${(place.offset ?? 0).toString(16)}${place.module === undefined ? '' : ` [${place.module}]`}`;
+  // text that others collected often has names alone
+  return `${place.name}${place.offset === undefined ? '' : `+0x${place.offset.toString(16)}`}${place.module === undefined ? '' : ` [${place.module}]`}`;
 }

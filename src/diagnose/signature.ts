@@ -20,7 +20,7 @@ export function signature(symptom: Symptom): string {
 
 function dropSignature(drop: DropEvent): string {
   const { ip, arp, transport, ethernet } = drop.packet;
-  const flow = ip !== undefined ? `${ip.source}>${ip.destination}|${ip.protocol}|${ports(transport)}|${ip.fragmentOffset ?? 0}|${ip.ttl}` : arp !== undefined ? `${arp.sender}>${arp.target}` : `${ethernet?.source}>${ethernet?.destination}`;
+  const flow = ip !== undefined ? `${ip.source}>${ip.destination}|${ip.protocol}|${ports(transport)}|${ip.fragmentOffset ?? 0}|${ip.ttl}` : arp !== undefined ? `${arp.sender}>${arp.target}` : ethernet !== undefined ? `${ethernet.source}>${ethernet.destination}` : drop.stack.slice(0, 6).map((p) => p.name ?? '').join('<'); // no headers at all: the path tells losses apart
   const size = drop.length > 1280 ? 'big' : drop.length > 576 ? 'mid' : 'small';
   return `${drop.netns}|${drop.place.address}|${drop.reason.number}|${drop.ifindex}|${drop.protocol}|${flow}|${size}|${drop.conntrack?.info ?? '-'}|${drop.mark}`;
 }

@@ -60,6 +60,7 @@ const CHATTER = /^This message means that the current netlink socket buffer size
 const EVENT = /^(?:(?=\[\d{9})(\[\d+\.\d+\])|(\S.*?))?\s*\[(NEW|UPDATE|DESTROY)\]\s+(.*)$/;
 
 function eventOf(text: string, line: number): EvidenceRecord | undefined {
+  if (!text.includes('[NEW]') && !text.includes('[UPDATE]') && !text.includes('[DESTROY]')) return undefined;
   const m = EVENT.exec(text);
   if (m === null) return undefined;
   const entry = entryOf(m[4]!);

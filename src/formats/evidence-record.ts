@@ -58,7 +58,7 @@ export type EvidenceRecord =
   | { readonly kind: 'kernel-options'; readonly line: number; readonly options: ReadonlyMap<string, string> }
   /** A filter on `location`: `kept` false, the addresses were left out (`location!=…`). */
   | { readonly kind: 'drop-filter'; readonly line: number; readonly addresses: readonly bigint[]; readonly kept: boolean }
-  | { readonly kind: 'clocks'; readonly line: number; readonly wall: bigint; readonly mono: bigint }
+  | { readonly kind: 'clocks'; readonly line: number; readonly wall: bigint; readonly mono: bigint; /** Both are called by name. */ readonly named: boolean }
   /** A command with its beginning and end, from a log of commands. */
   | { readonly kind: 'command'; readonly line: number; readonly from: Stamp; readonly to?: Stamp; readonly command: string; readonly netns?: string }
   | { readonly kind: 'process'; readonly line: number; readonly pid: number; readonly command: string }

@@ -41,8 +41,9 @@ const ns = (seconds: string): bigint => {
 };
 
 function one(text: string, line: number): EvidenceRecord | undefined {
-  const clocks = /\b(?:wall|realtime|CLOCK_REALTIME)[ =:]+(\d{9,10}\.\d{1,9})\b.*\b(?:mono|monotonic|CLOCK_MONOTONIC)[ =:]+(\d{1,10}\.\d{1,9})/i.exec(text) ?? /^(\d{10}\.\d{1,9}) mono (\d{1,10}\.\d{1,9})\b/.exec(text);
-  if (clocks !== null) return { kind: 'clocks', line, wall: ns(clocks[1]!), mono: ns(clocks[2]!) };
+  const both = /\b(?:wall|realtime|CLOCK_REALTIME)[ =:]+(\d{9,10}\.\d{1,9})\b.*\b(?:mono|monotonic|CLOCK_MONOTONIC)[ =:]+(\d{1,10}\.\d{1,9})/i.exec(text);
+  const clocks = both ?? /^(\d{10}\.\d{1,9}) mono (\d{1,10}\.\d{1,9})\b/.exec(text);
+  if (clocks !== null) return { kind: 'clocks', line, wall: ns(clocks[1]!), mono: ns(clocks[2]!), named: both !== null };
   const uname = /^Linux (?:version )?(?:\S+ )?(\d+\.\d+\S*) /.exec(text) ?? /^(?:kernel|uname -r):? (\d+\.\d+\.\d+\S*)/.exec(text) ?? /^(\d+\.\d+\.\d+-\S+)$/.exec(text);
   if (uname !== null) return { kind: 'kernel', line, release: uname[1]! };
   const socket = /^(?:UNCONN|ESTAB|LISTEN|SYN-\w+|FIN-\w+|CLOSE\S*|TIME-WAIT|(?:udp|tcp)\s+\S+)\s+\d+\s+\d+\s+(\S+)\s+\S+\s.*users:\(\("([^"]{1,64})",pid=(\d{1,10})/.exec(text);

@@ -79,7 +79,7 @@ export function droppersIn(tool: RuleTool, text: string): readonly Dropper[] {
         if (line.startsWith('Chain ')) chain = /^Chain (\S+)/.exec(line)?.[1] ?? '';
         if (head !== null && head[2] !== 'ACCEPT') add(chain, `policy ${head[2]}`, true, head[3] === undefined ? undefined : Number(head[3]) * (UNIT[head[4]!] ?? 1));
         const rule = /^(?:\d+\s+)?(?:(\d+)([KMG]?)\s+\d+[KMG]?\s+)?(DROP|REJECT|NFQUEUE|QUEUE)\s.*$/.exec(line);
-        if (rule !== null) add(chain, line, false, rule[1] === undefined ? undefined : Number(rule[1]) * (UNIT[rule[2]!] ?? 1));
+        if (rule !== null) add(chain, line.replace(/^(?:\d+\s+)?\d+[KMG]?\s+\d+[KMG]?\s+(?=[A-Z])/, '').replace(/\s+/g, ' '), false, rule[1] === undefined ? undefined : Number(rule[1]) * (UNIT[rule[2]!] ?? 1));
         break;
       }
       case 'nft': case 'nft -j': {

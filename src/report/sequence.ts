@@ -36,18 +36,18 @@ export function sequenceOf(events: readonly Event[], options: SequenceOptions): 
   const say = (time: bigint, from: string, to: string, text: string, kind: Message['kind'] = 'normal'): void => void messages.push({ time, message: { from, to, text, time: iso(time), kind } });
 
   if (destroy !== undefined) {
-    actors.push({ id: 'flusher', label: flusher === undefined ? `netlink port ${destroy.requester}` : `${flusher.argv.length > 0 ? flusher.argv.join(' ') : flusher.task.comm} (pid ${flusher.task.pid})` });
-    if (flusher !== undefined) say(flusher.time, 'flusher', 'flusher', `exec ${flusher.filename}`);
+    actors.push({ id: 'flusher', label: flusher === undefined ? `netlink port ${destroy.requester}` : `${flusher.task.comm} ${flusher.task.pid}` });
+    if (flusher !== undefined) say(flusher.time, 'flusher', 'flusher', `${flusher.argv.length > 0 ? flusher.argv.join(' ') : flusher.filename} starts`);
     say(destroy.time, 'flusher', TABLE.id, `deletes ${flow(destroy.entry.original)}`, 'cause');
   }
   actors.push(TABLE);
   const loser: Actor = receiving
-    ? { id: 'loser', label: `receive path, CPU ${drop.cpu}` }
-    : { id: 'loser', label: `${drop.task.comm} (pid ${drop.task.pid}), CPU ${drop.cpu}` };
+    ? { id: 'loser', label: `receiver, CPU ${drop.cpu}` }
+    : { id: 'loser', label: `${drop.task.comm}, CPU ${drop.cpu}` };
   actors.push(loser);
   if (winner !== undefined) {
     const reverse = tuple !== undefined && winner.entry.original.source === tuple.destination && winner.entry.original.destination === tuple.source;
-    actors.push({ id: 'winner', label: reverse ? 'packet of the opposite direction' : 'another packet of the flow' });
+    actors.push({ id: 'winner', label: reverse ? 'opposite packet' : 'other packet' });
     // its event was printed or read after the fact: it was in the table when the loser came
     say(winner.time < drop.time ? winner.time : drop.time, 'winner', TABLE.id, `new entry ${flow(winner.entry.original)}, ${reverse ? 'made by the other end\'s packet' : 'first'}`);
   }

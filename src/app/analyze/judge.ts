@@ -9,6 +9,7 @@ import type { Event } from '../../model/event.ts';
 import type { Incident } from '../../model/incident.ts';
 import type { Diagram } from '../../report/index.ts';
 import { sequenceOf } from '../../report/sequence.ts';
+import { refine } from './refine.ts';
 
 export interface Analysis {
   readonly incidents: readonly Incident[];
@@ -28,7 +29,7 @@ export function analyse(files: readonly EvidenceFile[]): Analysis {
   let given = false;
   const diagnosis = createDiagnosis({
     host, realtimeOffset,
-    // without the judges for post-mortems the live ones stand first: they know more where they can tell
+    // the live judges stand first: they know more where they can tell
     causes: [...causes, ...postMortemCauses(facts)],
     victims: victimsOf,
     fromAnswers: () => {
@@ -47,7 +48,7 @@ export function analyse(files: readonly EvidenceFile[]): Analysis {
       diagnosis.add({ kind: 'answer', time: end, question, body: { unavailable: 'missing', what: `looking for ${name}`, why: 'it is not among the files' } });
     }
   }
-  const incidents = diagnosis.incidents(end);
+  const incidents = diagnosis.incidents(end).map((incident) => refine(incident, reconstruction));
   const diagrams = new Map<string, Diagram>();
   for (const incident of incidents) {
     const diagram = incident.cause.id.startsWith('conntrack.') ? sequenceOf(around(events, incident, realtimeOffset), { incident, realtimeOffset }) : undefined;

@@ -79,8 +79,10 @@ function weigh(symptom: Symptom, evidence: Evidence, facts: PostMortemFacts, cou
   if (postrouting > 0) add(0.2, 'trace', `${plural(postrouting, 'packet')} dropped by nf_hook_slow under ip_output: at POSTROUTING, where new entries are inserted, and where hardly anybody has rules that drop`);
   if (input > 0) add(0.12, 'trace', `${plural(input, 'packet')} dropped by nf_hook_slow under ip_local_deliver: at INPUT, where entries are inserted on the way in`);
   if (facts.failedSends.length > 0) add(0.08, facts.failedSends[0]!.file, `${plural(facts.failedSends.length, 'line')} like: ${facts.failedSends[0]!.text}`);
-  const gone = facts.vanished[0];
-  if (gone !== undefined) add(0.14, gone.file, `${tupleText(gone.entry.original)} (${livelyText(gone.entry)}) was in the table at ${gone.seen} and not at ${gone.gone}: time-outs do not do that, a request from user space does${facts.vanished.length > 1 ? `; and ${plural(facts.vanished.length - 1, 'more such case')}` : ''}`);
+  const told = (address: string): boolean => facts.failedSends.some((l) => l.text.includes(address));
+  const gone = facts.vanished.find((v) => told(v.entry.original.source) || told(v.entry.original.destination)) ?? facts.vanished[0];
+  const named = gone === undefined ? undefined : [gone.entry.original.source, gone.entry.original.destination].find(told);
+  if (gone !== undefined) add(0.14, gone.file, `${tupleText(gone.entry.original)} (${livelyText(gone.entry)}) was in the table at ${gone.seen} and not at ${gone.gone}: time-outs do not do that, a request from user space does${named === undefined ? '' : `; ${named} is also the peer in ${facts.failedSends[0]!.file}`}${facts.vanished.length > 1 ? `; and ${plural(facts.vanished.length - 1, 'more such case')}` : ''}`);
   if (facts.overruns.length > 0) add(0.08, facts.overruns[0]!.file, `conntrack -E: ${facts.overruns.at(-1)!.text.replace(/^WARNING: /, '')} A burst of events at once, as when all entries are deleted`);
   if (facts.deletedByRequest > 0) add(0.1, 'conntrack events', `${plural(facts.deletedByRequest, 'entry', 'entries')} deleted by request`);
   if (counted !== undefined && counted.lost > 0) add(0.3, counted.files.join(', '), `nf_conntrack counters between the snapshots: ${counted.losses.text}${counted.perCpu.length === 0 ? '' : ` (${counted.perCpu.map((c) => `CPU ${c.cpu}: ${c.failed} failed inserts`).join(', ')})`}`);

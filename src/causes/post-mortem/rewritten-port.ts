@@ -9,6 +9,9 @@ import { cause as live } from '../conntrack/insert-race.ts';
 
 const REJECTED = /packet rejected from \[AF_INET6?\]([0-9a-fA-F.:]+?):([0-9]+)\b.*expected peer address: \[AF_INET6?\]([0-9a-fA-F.:]+?):([0-9]+)/;
 
+/** conntrack -E prints an event up to some ms after it happened. */
+const PRINTED_LATE = 20_000_000n;
+
 /** The race's other symptom, found among conntrack events: an entry whose source port was changed though nobody asked for it. */
 export function rewrittenPortFrom(facts: PostMortemFacts): Cause {
   return { ...live, needs: [], judge: (symptom, evidence) => judge(symptom, evidence, facts) };
@@ -23,7 +26,7 @@ function judge(symptom: Symptom, evidence: Evidence, facts: PostMortemFacts): Fi
   if (event === undefined) return NOT_APPLICABLE;
   const { entry, netns } = event;
   // what was there before, and who deleted it
-  const before = evidence.conntrackEvents(netns).findLast((e) => e.time < symptom.first && e.change === 'destroy' && e.requester !== 0 && (sameTuple(e.entry.original, entry.original) || sameTuple(e.entry.reply, entry.original)));
+  const before = evidence.conntrackEvents(netns).findLast((e) => e.time < symptom.first + PRINTED_LATE && e.change === 'destroy' && e.requester !== 0 && (sameTuple(e.entry.original, entry.original) || sameTuple(e.entry.reply, entry.original)));
   const exec = before === undefined ? undefined : evidence.execs().findLast((e) => e.task.pid === before.requester);
   const who = before === undefined ? undefined : exec === undefined ? `netlink port id ${before.requester}` : `${exec.argv.length > 0 ? exec.argv.join(' ') : exec.filename} (pid ${exec.task.pid})`;
   const resolved = facts.conntrack.find((c) => c.netns === netns)?.losses.resolved ?? 0;

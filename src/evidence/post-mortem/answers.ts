@@ -133,7 +133,7 @@ export function rulesOf(collected: Collected): PostMortemFacts['rules'] {
   return collected.of('rules').map(({ record, file, netns }) => ({
     file, tool: record.tool, ...(netns === undefined ? {} : { netns }),
     droppers: droppersIn(record.tool, record.text).map((d) => {
-      const key = `${netns ?? UNNAMED} ${record.tool} ${d.text.replace(/\bpackets \d+ bytes \d+|^\d+[KMG]?\s+\d+[KMG]?/g, '')}`;
+      const key = `${netns ?? UNNAMED} ${record.tool} ${d.text.replace(/\bpackets \d+ bytes \d+/g, '')}`;
       const before = first.get(key);
       if (before === undefined && d.packets !== undefined) first.set(key, d.packets);
       return before === undefined || d.packets === undefined ? d : { ...d, moved: d.packets - before };

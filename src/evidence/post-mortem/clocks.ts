@@ -21,14 +21,17 @@ export interface Clocks {
 const QUARTER = 900_000_000_000n;
 
 export function clocksOf(collected: Collected): Clocks {
-  const pairs = collected.of('clocks').map((c) => ({ offset: c.record.wall - c.record.mono, file: c.file })).sort((a, b) => (a.offset < b.offset ? -1 : 1));
+  // a log line that happens to hold both times was printed later than it says
+  const all = collected.of('clocks');
+  const named = all.filter((c) => c.record.named);
+  const pairs = (named.length > 0 ? named : all).map((c) => ({ offset: c.record.wall - c.record.mono, file: c.file })).sort((a, b) => (a.offset < b.offset ? -1 : 1));
   const stamps = stampsIn(collected);
   const known = stamps.filter((s) => s.zone).map((s) => s.ns).sort(order);
   const unknown = stamps.filter((s) => !s.zone).map((s) => s.ns).sort(order);
   const zone = known.length === 0 || unknown.length === 0 ? 0n : nearest(middle(known) - middle(unknown), QUARTER);
   const monos = [...collected.of('trace').map((t) => t.record.time), ...collected.of('kernel-log').flatMap((l) => (l.record.seconds === undefined ? [] : [BigInt(Math.round(l.record.seconds * 1e6)) * 1000n]))].sort(order);
   const walls = [...known, ...unknown.map((u) => u + zone)].sort(order);
-  const pair = pairs[Math.floor(pairs.length / 2)];
+  const pair = pairs[Math.floor((pairs.length - 1) / 2)];
   const make = (offset: bigint, joined: Clocks['joined'], file?: string): Clocks => ({ offset, joined, zone, ...(file === undefined ? {} : { file }), mono: (s) => mono(s.ns + (s.zone ? 0n : zone) - offset) });
   if (pair !== undefined) return make(pair.offset, 'clocks', pair.file);
   const lastWall = walls.at(-1), lastMono = monos.at(-1);

@@ -28,10 +28,17 @@ export function collect(files: readonly EvidenceFile[]): Collected {
   const names = namesIn(files);
   const numbers = new Map([...names].map((name, i) => [name, netnsInode(i + 2)]));
   const byKind = new Map<string, Item[]>();
+  const traced = new Set<string>();
   for (const file of files) {
     for (const part of file.parts) {
       const named = part.words.find((w) => names.has(w));
       for (const record of part.records) {
+        if (record.kind === 'trace') {
+          // an excerpt beside the whole tells nothing twice
+          const key = `${record.time} ${record.cpu} ${record.tid ?? '?'} ${record.text}`;
+          if (traced.has(key) && record.stack.length === 0) continue;
+          traced.add(key);
+        }
         const own = 'netns' in record && record.netns !== undefined && names.has(record.netns) ? record.netns : named;
         const netns = own === undefined ? undefined : numbers.get(own);
         const list = byKind.get(record.kind) ?? [];

@@ -55,6 +55,8 @@ export interface PostMortemFacts {
   readonly clashes: number;
   /** Entries that were deleted by request, as events say. */
   readonly deletedByRequest: number;
+  /** Moments that no event stands for: what probes saw inside the kernel, what programs wrote. */
+  readonly marks: readonly { readonly time: Mono; readonly netns: Netns; readonly source: string; readonly text: string }[];
   /** Sentences on how a piece was understood, where it could be understood otherwise. */
   readonly notes: readonly string[];
   /** Pieces that would tell more, most telling first. */

@@ -1,8 +1,10 @@
 import { mono, type Mono, type Netns } from '../../base/brand.ts';
+import { endpoint } from '../../base/inet.ts';
 import type { EvidenceFile } from '../../formats/evidence-file.ts';
 import { KERNEL_LOSSES } from '../../formats/dmesg.ts';
 import { kernelOfOptions } from '../../formats/kernel-config.ts';
-import type { CallEvent, DropEvent, Event } from '../../model/event.ts';
+import type { LogSign } from '../../model/log-sign.ts';
+import type { CallEvent, ConntrackEvent, DropEvent, Event } from '../../model/event.ts';
 import type { HostFacts } from '../../model/evidence.ts';
 import type { Symptom } from '../../model/symptom.ts';
 import { hookOf } from '../rules/index.ts';
@@ -42,11 +44,11 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
   const homes = new Map<number, Netns>();
   for (const { record, netns } of collected.of('socket')) if (netns !== undefined) homes.set(record.pid, netns);
   const changes = conntrackEvents(collected, clocks);
-  const deleted = changes.filter((e) => e.change === 'destroy' && e.requester !== 0);
+  const deleted = changes.filter((e) => e.change === 'destroy' && e.requester !== 0).sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
 
   const traced = tracedDrops(collected);
   const drops = traced.map(({ event }): DropEvent => {
-    const near = (netns: Netns): boolean => deleted.some((e) => e.netns === netns && e.time <= event.time + 20_000_000n && event.time - e.time < 150_000_000n);
+    const near = (netns: Netns): boolean => all.length > 1 && deletedNear(deleted, netns, event.time);
     const placed = placeDrop(event, all, homes, near);
     const name = collected.names.get(placed.netns);
     if (placed.how !== undefined) notes.push(`The trace does not say in which network namespace the packet of ${seconds(event.time)} s was dropped: taken for ${name ?? 'the only one'}, as ${placed.how}.`);
@@ -56,9 +58,19 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
 
   const calls: CallEvent[] = tracedCalls(collected).map((c) => ({ ...c, netns: homes.get(c.task.pid) ?? all.find((n) => all.length === 1 && n) ?? UNNAMED }));
   const symptoms: Symptom[] = [];
+  const perFile = new Map<string, number>();
+  for (const { file } of collected.of('log')) perFile.set(file, (perFile.get(file) ?? 0) + 1);
+  // the log itself before excerpts of it
+  const log = collected.of('log').toSorted((a, b) => (a.file === b.file ? 0 : (perFile.get(b.file) ?? 0) - (perFile.get(a.file) ?? 0)));
+  const marks: { time: Mono; netns: Netns; source: string; text: string }[] = [];
+  traced.forEach(({ clash }, i) => {
+    const drop = drops[i];
+    if (clash === undefined || drop === undefined) return;
+    marks.push({ time: mono(clash.time), netns: drop.netns, source: clash.file, text: `nf_ct_resolve_clash: the entry in the table has this packet's tuple as its ${clash.found === 'reply' ? 'reply, so the same connection was made the other way round' : 'original'}${clash.verdict === undefined ? '' : clash.verdict === 0 ? '; not resolved (verdict 0, NF_DROP)' : `; resolved (verdict ${clash.verdict})`}` });
+  });
   const failedSends: { file: string; line: number; text: string; netns?: Netns }[] = [];
   const told = new Set<string>();
-  for (const { record, file, netns } of collected.of('log')) {
+  for (const { record, file, netns } of log) {
     const { sign, stamp } = record;
     if (sign === undefined) continue;
     const at = stamp === undefined ? undefined : clocks.mono(stamp);
@@ -69,10 +81,11 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
       const seen = at === undefined ? undefined : calls.find((c) => c.errno === sign.errno && c.fd === undefined && c.task.pid !== 0 && at >= c.time - 1_000_000n && at - c.time < SAID_LATER);
       const where = netns ?? seen?.netns;
       failedSends.push({ file, line: record.line, text: record.text, ...(where === undefined ? {} : { netns: where }) });
+      if (at !== undefined && seen !== undefined) marks.push({ time: at, netns: where ?? UNNAMED, source: file, text: record.text });
       if (seen !== undefined) continue;
       calls.push({ kind: 'call', time: at ?? mono(0n), cpu: 0, netns: where ?? UNNAMED, task: { pid: sign.pid ?? 0, tid: sign.pid ?? 0, comm: sign.program ?? 'a program' }, syscall: sign.action ?? 'send', errno: sign.errno, args: [] });
     } else if (sign.kind === 'peer-rejected' || sign.kind === 'key-mismatch') {
-      symptoms.push({ kind: 'log', netns: netns ?? UNNAMED, first: at ?? mono(0n), pid: sign.pid ?? 0, file, line: record.text });
+      symptoms.push({ kind: 'log', netns: netns ?? arrivedIn(sign, changes) ?? UNNAMED, first: at ?? mono(0n), pid: sign.pid ?? 0, file, line: record.text });
     }
   }
   for (const { record, file } of collected.of('kernel-log')) {
@@ -102,15 +115,32 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
     filtered: filters.flatMap((f) => f.record.addresses), ...(filters[0] === undefined ? {} : { filterFile: filters[0].file }),
     conntrack, counters: counterChanges(collected), rules: rulesOf(collected), failedSends,
     confirmDrops: confirm, clashes: traced.filter((t: TracedDrop) => t.clash?.verdict === 0).length, deletedByRequest: deleted.length,
-    notes, missing: [],
+    marks, notes, missing: [],
   };
-  const time = (e: Event): Mono => (e.kind === 'answer' ? e.time : e.time);
-  const events = [...happened, ...answersOf(collected, clocks, span), ...overrunEvents(facts, span)].sort((a, b) => (time(a) < time(b) ? -1 : time(a) > time(b) ? 1 : 0));
+    const events = [...happened, ...answersOf(collected, clocks, span), ...overrunEvents(facts, span)].sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
   return {
     events, symptoms, span, realtimeOffset: clocks.offset,
     facts: { ...facts, missing: missingPieces(facts, collected, drops, kernel.because !== 'nothing says') },
     host: { kernel: kernel.release, hostname: 'the recorded host', cpus: 0, home: UNNAMED, netnsNames: collected.names },
   };
+}
+
+/** Entries of a namespace were deleted by request just before. */
+function deletedNear(deleted: readonly ConntrackEvent[], netns: Netns, time: bigint): boolean {
+  let low = 0, high = deleted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (deleted[middle]!.time < time - 150_000_000n) low = middle + 1;
+    else high = middle;
+  }
+  for (let i = low; i < deleted.length && deleted[i]!.time <= time + 20_000_000n; i++) if (deleted[i]!.netns === netns) return true;
+  return false;
+}
+
+/** The namespace in which a packet from the first address of a log line was tracked with that very source: where it arrived. */
+function arrivedIn(sign: LogSign, changes: readonly ConntrackEvent[]): Netns | undefined {
+  const from = sign.addresses[0];
+  return from === undefined ? undefined : changes.find((e) => endpoint(e.entry.original.source, e.entry.original.sourcePort) === from)?.netns;
 }
 
 const seconds = (t: bigint): string => (Number(t / 1000n) / 1e6).toFixed(3);
@@ -120,12 +150,18 @@ function overrunEvents(facts: PostMortemFacts, span: Span): Event[] {
 }
 
 function kernelIn(collected: Collected): PostMortemFacts['kernel'] {
-  const named = collected.of('kernel')[0];
-  if (named !== undefined) return { release: named.record.release, because: named.file };
+  const named = collected.of('kernel');
+  const votes = (release: string): number => named.filter((n) => n.record.release === release).length;
+  const best = named.toSorted((a, b) => votes(b.record.release) - votes(a.record.release) || Number(/\.md$/.test(a.file)) - Number(/\.md$/.test(b.file)))[0];
+  if (best !== undefined) return { release: best.record.release, because: best.file };
   for (const { record, file } of collected.of('kernel-options')) {
     const found = kernelOfOptions(record.options);
     if (found !== undefined) return { release: found.release, because: `${file}: ${found.because}` };
   }
+  // the columns of the counters changed with the kernel
+  const header = collected.of('counters').find((c) => c.record.file === 'stat/nf_conntrack');
+  const columns = header?.record.text.slice(0, header.record.text.indexOf('\n')) ?? '';
+  if (header !== undefined && /\bsearched\b/.test(columns)) return /\bsearch_restart\b/.test(columns) ? { release: '2.6.35 to 5.9', because: `${header.file}: the columns of its conntrack counters` } : { release: '2.6.3x', because: `${header.file}: its conntrack counters have no column search_restart` };
   return { release: 'unknown', because: 'nothing says' };
 }
 

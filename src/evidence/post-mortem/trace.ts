@@ -14,7 +14,7 @@ export interface TracedDrop {
   readonly event: DropEvent;
   readonly file: string;
   /** A probe on nf_ct_resolve_clash saw this packet: it lost an insert race, by the kernel's own word. */
-  readonly clash?: { readonly found: 'original' | 'reply'; readonly time: bigint; readonly verdict?: number };
+  readonly clash?: { readonly file: string; readonly found: 'original' | 'reply'; readonly time: bigint; readonly verdict?: number };
 }
 
 type Trace = Item<TraceRecord>;
@@ -26,7 +26,8 @@ const SAME_NS = 5_000_000n;
 
 export function tracedDrops(collected: Collected): readonly TracedDrop[] {
   const drops = collected.of('trace').filter((t) => t.record.event === 'kfree_skb' || t.record.event === 'skb:kfree_skb');
-  const clashes = collected.of('trace').filter((t) => t.record.at?.name === 'nf_ct_resolve_clash' || t.record.event.includes('clash'));
+  const clashes = clashesNear(collected.of('trace').filter((t) => t.record.at?.name === 'nf_ct_resolve_clash' || t.record.event.includes('clash')));
+  const protocols = new Map(collected.of('conntrack-event').flatMap(({ record: { entry: { original: o } } }) => [[`${o.source} ${o.destination}`, o.protocol], [`${o.destination} ${o.source}`, o.protocol]] as const));
   const names = symbolsIn(collected);
   const reasons = reasonsIn(collected);
   const groups = grouped(drops);
@@ -37,7 +38,7 @@ export function tracedDrops(collected: Collected): readonly TracedDrop[] {
     const caller = callerIn(group);
     if (at !== undefined && !isHashed(at) && caller?.name !== undefined) learned.set(at, caller.name);
   }
-  return groups.map((group) => dropOf(group, clashes, names, learned, reasons, collected)).sort((a, b) => (a.event.time < b.event.time ? -1 : a.event.time > b.event.time ? 1 : 0));
+  return groups.map((group) => dropOf(group, clashes, names, learned, reasons, protocols)).sort((a, b) => (a.event.time < b.event.time ? -1 : a.event.time > b.event.time ? 1 : 0));
 }
 
 /** Events that are one: told by traces of different files. */
@@ -66,7 +67,7 @@ function isSame(a: TraceRecord, b: TraceRecord): boolean {
   return isHashed(skbs[0]) !== isHashed(skbs[1]) || skbs[0] === skbs[1];
 }
 
-function dropOf(group: readonly Trace[], clashes: readonly Trace[], names: (at: bigint) => Place | undefined, learned: ReadonlyMap<bigint, string>, reasons: ReadonlyMap<string, number>, collected: Collected): TracedDrop {
+function dropOf(group: readonly Trace[], clashes: Clashes, names: (at: bigint) => Place | undefined, learned: ReadonlyMap<bigint, string>, reasons: ReadonlyMap<string, number>, protocols: ReadonlyMap<string, number>): TracedDrop {
   const lead = group.find((d) => d.record.stack.length > 0) ?? group[0]!;
   const { record } = lead;
   const at = locationOf([lead, ...group]);
@@ -84,17 +85,17 @@ function dropOf(group: readonly Trace[], clashes: readonly Trace[], names: (at: 
   const comm = group.map((d) => d.record.comm).find((c) => !c.startsWith('<')) ?? group.map((d) => d.record.comm).find((c) => !/^<(?:\.\.\.|idle)>$/.test(c)) ?? record.comm;
   const tid = group.map((d) => d.record.tid).find((t) => t !== undefined) ?? 0;
   const received = stack.some((f) => /^(?:process_backlog|net_rx_action|__?netif_receive_skb|napi_gro|__napi_poll)/.test(f.name ?? ''));
-  const tuple = clash?.tuple === undefined ? undefined : withProtocol(clash.tuple, collected);
+  const tuple = clash?.tuple === undefined ? undefined : { ...clash.tuple, protocol: protocols.get(`${clash.tuple.source} ${clash.tuple.destination}`) ?? clash.tuple.protocol };
   const event: DropEvent = {
     kind: 'drop', time: mono(record.time), cpu: record.cpu, netns: UNNAMED, ifindex: 0, skb: address(skb),
-    place: { address: address(at ?? 0n), ...(name === undefined ? {} : { name }), ...(offset === undefined ? {} : { offset }), ...(module === undefined ? {} : { module }) },
+    place: { address: address(at ?? standIn(name, offset)), ...(name === undefined ? {} : { name }), ...(offset === undefined ? {} : { offset }), ...(module === undefined ? {} : { module }) },
     reason: { number: reasons.get(reason) ?? 0, name: reason }, protocol: Number(record.fields.get('protocol') ?? 0) || 0, length: 0, mark: 0,
     packet: tuple === undefined ? { defects: [] } : packetOf(tuple), stack,
     softirq: flags ?? (tid === 0 || received), task: { pid: tid, tid, comm: comm.replace(/^<(?!\.\.\.|idle)(.*)>$/, '$1') },
     ...(tuple === undefined ? {} : { conntrack: { address: address(0n), status: 0, info: 2, original: tuple, reply: inverse(tuple) } }),
     probe: 'tracefs',
   };
-  return { event, file: lead.file, ...(clash === undefined ? {} : { clash: { found: clash.dir === 1 ? 'reply' : 'original', time: clash.time, ...(clash.verdict === undefined ? {} : { verdict: clash.verdict }) } }) };
+  return { event, file: lead.file, ...(clash === undefined ? {} : { clash: { file: clash.file, found: clash.dir === 1 ? 'reply' : 'original', time: clash.time, ...(clash.verdict === undefined ? {} : { verdict: clash.verdict }) } }) };
 }
 
 /** Failed calls that the trace saw: sys_exit with a negative result, and the exits of single calls. */
@@ -111,6 +112,13 @@ export function tracedCalls(collected: Collected): readonly CallEvent[] {
 
 /** arch/x86/entry/syscalls/syscall_64.tbl: the calls that send. */
 const X64: Readonly<Record<number, string>> = { 1: 'write', 20: 'writev', 41: 'socket', 42: 'connect', 44: 'sendto', 45: 'recvfrom', 46: 'sendmsg', 47: 'recvmsg', 49: 'bind', 307: 'sendmmsg' };
+
+/** The kernel printed a symbol and no address: something that tells places apart, as an address would. */
+function standIn(name: string | undefined, offset: number | undefined): bigint {
+  let hash = 0xcbf29ce484222325n;
+  for (const c of `${name ?? ''}+${offset ?? 0}`) hash = BigInt.asUintN(64, (hash ^ BigInt(c.codePointAt(0)!)) * 0x100000001b3n);
+  return name === undefined ? 0n : hash;
+}
 
 const hex = (text: string | undefined): bigint | undefined => (text !== undefined && /^(?:0x)?[0-9a-f]{1,16}$/.test(text) ? BigInt(`0x${text.replace(/^0x/, '')}`) : undefined);
 const signed = (text: string | undefined): number => (text === undefined ? NaN : Number(BigInt.asIntN(64, BigInt(text))));
@@ -129,8 +137,8 @@ function callerIn(group: readonly Trace[]): Frame | undefined {
 
 const placeOf = (f: Frame): Place => ({ address: (f.address ?? 0n) as Address, ...(f.name === undefined ? {} : { name: f.name }), ...(f.offset === undefined ? {} : { offset: f.offset }), ...(f.module === undefined ? {} : { module: f.module }) });
 
-function clashOf(skb: bigint, record: TraceRecord, clashes: readonly Trace[]): { readonly tuple?: Tuple; readonly dir?: number; readonly time: bigint; readonly verdict?: number } | undefined {
-  const near = clashes.filter((c) => c.record.cpu === record.cpu && c.record.tid === record.tid && c.record.time <= record.time + SAME_NS && record.time - c.record.time < SAME_NS);
+function clashOf(skb: bigint, record: TraceRecord, clashes: Clashes): { readonly tuple?: Tuple; readonly dir?: number; readonly file: string; readonly time: bigint; readonly verdict?: number } | undefined {
+  const near = clashes(record);
   const hit = near.find((c) => c.record.caller === undefined && (hex(c.record.fields.get('skb')) === skb || (isHashed(skb) && c.record.fields.has('skb'))));
   if (hit === undefined) return undefined;
   const verdict = near.find((c) => c.record.caller !== undefined && c.record.time >= hit.record.time)?.record.fields.get('verdict');
@@ -138,7 +146,7 @@ function clashOf(skb: bigint, record: TraceRecord, clashes: readonly Trace[]): {
   const source = dotted(f.get('src')), destination = dotted(f.get('dst')), sourcePort = swapped(f.get('sport')), destinationPort = swapped(f.get('dport'));
   const dir = f.get('dir');
   const tuple: Tuple | undefined = source === undefined || destination === undefined ? undefined : { family: 4, protocol: 17, source, destination, ...(sourcePort === undefined ? {} : { sourcePort }), ...(destinationPort === undefined ? {} : { destinationPort }) };
-  return { time: hit.record.time, ...(tuple === undefined ? {} : { tuple }), ...(dir === undefined ? {} : { dir: Number(dir) }), ...(verdict === undefined ? {} : { verdict: Number(verdict) }) };
+  return { file: hit.file, time: hit.record.time, ...(tuple === undefined ? {} : { tuple }), ...(dir === undefined ? {} : { dir: Number(dir) }), ...(verdict === undefined ? {} : { verdict: Number(verdict) }) };
 }
 
 /** Probes print network byte order as a little-endian number: 0x200630a is 10.99.0.2. */
@@ -151,9 +159,32 @@ function swapped(text: string | undefined): number | undefined {
   return n >= 0 && n <= 0xffff ? ((n & 255) << 8) | (n >> 8) : undefined;
 }
 
-function withProtocol(tuple: Tuple, collected: Collected): Tuple {
-  const known = collected.of('conntrack-event').find(({ record: { entry: { original: o } } }) => (o.source === tuple.source && o.destination === tuple.destination) || (o.source === tuple.destination && o.destination === tuple.source));
-  return known === undefined ? tuple : { ...tuple, protocol: known.record.entry.original.protocol };
+type Clashes = (record: TraceRecord) => readonly Trace[];
+
+/** Probe events of the same task on the same CPU just before a drop. */
+function clashesNear(all: readonly Trace[]): Clashes {
+  const perCpu = new Map<number, Trace[]>();
+  for (const c of all.toSorted((a, b) => (a.record.time < b.record.time ? -1 : a.record.time > b.record.time ? 1 : 0))) {
+    const list = perCpu.get(c.record.cpu);
+    if (list === undefined) perCpu.set(c.record.cpu, [c]);
+    else list.push(c);
+  }
+  return (record) => {
+    const list = perCpu.get(record.cpu) ?? [];
+    const near: Trace[] = [];
+    for (let i = firstFrom(list, record.time - SAME_NS); i < list.length && list[i]!.record.time <= record.time + SAME_NS; i++) if (list[i]!.record.tid === record.tid) near.push(list[i]!);
+    return near;
+  };
+}
+
+function firstFrom(list: readonly Trace[], time: bigint): number {
+  let low = 0, high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (list[middle]!.record.time < time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function packetOf(t: Tuple): Packet {
@@ -168,14 +199,21 @@ function packetOf(t: Tuple): Packet {
 function symbolsIn(collected: Collected): (at: bigint) => Place | undefined {
   const table = parseKallsyms(collected.of('symbols').map((s) => s.record.text).join(''));
   const near = 4096;
+  const known = new Map<bigint, Place | undefined>();
   return (at) => {
+    if (known.has(at)) return known.get(at);
+    const place = look(at);
+    known.set(at, place);
+    return place;
+  };
+  function look(at: bigint): Place | undefined {
     const low = Number(at & ((1n << 53n) - 1n));
     let best = -1;
     for (let i = 0; i < table.count; i++) if (table.addresses[i]! <= low && low - table.addresses[i]! < near) best = i;
     if (best < 0 || at >> 53n !== BigInt(table.high)) return undefined;
     const module = table.modules[table.module[best] ?? 0];
     return { address: address(at), name: table.name(best), offset: low - table.addresses[best]!, ...(module === undefined || module === '' ? {} : { module }) };
-  };
+  }
 }
 
 function reasonsIn(collected: Collected): ReadonlyMap<string, number> {

@@ -13,7 +13,7 @@ export function dropLine(evidence: Evidence, drop: DropEvent): EvidenceLine {
   return {
     source: 'drop probe',
     time: evidence.iso(drop.time),
-    text: `${drop.reason.name} at ${symbol}${drop.interface === undefined ? '' : ` on ${drop.interface}`}${flow === undefined ? '' : `: ${flowText(flow)}`}, ${drop.length} bytes`,
+    text: `${drop.reason.name} at ${symbol}${drop.interface === undefined ? '' : ` on ${drop.interface}`}${flow === undefined ? '' : `: ${flowText(flow)}`}${drop.length === 0 ? '' : `, ${drop.length} bytes`}`,
   };
 }
 

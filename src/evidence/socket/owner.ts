@@ -96,7 +96,7 @@ export function holderOf(evidence: Evidence, inode: number): Maybe<ProcessIdenti
   return pid === undefined ? { unavailable: 'missing', what: `looking for the process that holds socket ${inode}`, why: 'no process has it open any more' } : identityOf(evidence, pid);
 }
 
-const SENDS = /^(?:__(?:x64|arm64|ia32|se|s390x|riscv)_)?(?:sys_)?(?:__sys_|do_)?(?:send(?:to|msg|mmsg|file64)?|writev?|pwritev2?|connect|splice|io_uring_enter|vfs_writev?|ksys_write|sock_sendmsg|__sock_sendmsg|sock_write_iter)$/;
+const SENDS = /^(?:__(?:x64|arm64|ia32|se|s390x|riscv)_)?(?:sys_)?(?:__sys_|do_)?(?:send(?:to|msg|mmsg|file64)?|writev?|pwritev2?|connect|splice|io_uring_enter|vfs_writev?|ksys_write|sock_sendmsg|__sock_sendmsg|sock_write_iter|(?:udp|udpv6|raw|rawv6|tcp|inet|inet6)_sendmsg)$/;
 
 /** The packet died in the context of the task that was sending it: not in softirq, below a sending system call. */
 export function sentInOwnContext(drop: DropEvent): boolean {
