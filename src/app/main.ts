@@ -5,6 +5,8 @@ import { EnvironmentError, EXIT, UsageError } from './exit.ts';
 
 declare const WHYDROP_VERSION: string | undefined;
 
+const version = typeof WHYDROP_VERSION === 'string' ? WHYDROP_VERSION : 'dev';
+
 const many = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 const milliseconds = (text: string): number => {
   try {
@@ -48,7 +50,7 @@ function filtering(command: Command): Command {
 function program(): Command {
   const whydrop = new Command('whydrop')
     .description('Why did this packet not arrive, who did it, and what do I change?')
-    .version(typeof WHYDROP_VERSION === 'string' ? WHYDROP_VERSION : 'dev', '-V, --version')
+    .version(version, '-V, --version')
     .showSuggestionAfterError(true)
     .showHelpAfterError(false)
     .enablePositionalOptions()
@@ -125,6 +127,32 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
     .option('--plain', 'no colour')
     .option('--fail-on-incident', 'exit 1 when an incident above info was found')
     .action(async (paths: string[], options) => (await import('./analyze.ts')).analyze(paths, options));
+
+  const lab = whydrop.command('lab').description('real faults in throw-away namespaces, each with its cause: to see, to learn, to test');
+  lab
+    .command('list')
+    .description('the faults, and which of them this kernel can make')
+    .option('--json', 'one JSON object a line')
+    .action(async (options) => (await import('./lab.ts')).labList(options));
+  lab
+    .command('run')
+    .description('make a fault, watch it, say the verdict; then everything is removed again')
+    .argument('<cause>', 'netfilter.rule-drop, …: see lab list')
+    .option('--watch', 'open the live screen; the traffic goes on until you leave it')
+    .option('--fix', 'run the first remedy (in the lab only) and try again')
+    .option('--innocent', 'the look-alike that loses nothing, instead of the fault')
+    .option('--keep', 'leave the namespaces for a look around')
+    .option('--json', 'one JSON object a line')
+    .action(async (cause: string, options) => (await import('./lab.ts')).labRun(cause, options));
+
+  whydrop
+    .command('completion')
+    .description('print shell completions (bash, zsh, fish) or the man page (man)')
+    .argument('<shell>', 'bash, zsh, fish or man')
+    .action(async (shell: string) => {
+      const { completion, manPage } = await import('./completions.ts');
+      process.stdout.write(shell === 'man' ? manPage(whydrop, version) : completion(whydrop, shell));
+    });
 
   return whydrop;
 }
