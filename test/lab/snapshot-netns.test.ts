@@ -167,7 +167,9 @@ test('sockets and conntrack come as netlink messages', async () => {
   for (const [topic, argument] of [['sockets', 'udp'], ['sockets', 'tcp6'], ['conntrack-table'], ['conntrack-stats']] as const) {
     const { body } = await snapshots.ask({ topic, netns: ref.inode, ...(argument === undefined ? undefined : { argument }) });
     if (isUnavailable(body) && body.unavailable === 'unsupported') continue; // conntrack is not in this kernel
-    assert.ok(body instanceof Uint8Array && body.length >= 16, `${topic}: ${JSON.stringify(body)}`);
+    assert.ok(body instanceof Uint8Array, `${topic}: ${JSON.stringify(body)}`);
+    if (topic === 'sockets' && body.length === 0) continue; // nobody has one here: an empty listing is an answer
+    assert.ok(body.length >= 16, topic);
     const messages = new DataView(body.buffer, body.byteOffset, body.byteLength);
     assert.ok(messages.getUint32(0, true) >= 16 && messages.getUint32(0, true) <= body.length); // nlmsg_len of the first
   }
