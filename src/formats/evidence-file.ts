@@ -52,7 +52,7 @@ export function recogniseEvidence(name: string, text: string): EvidenceFile {
     for (const reader of READERS) {
       if (free.every((l) => l === '')) break;
       const reading = reader(free);
-      records.push(...reading.records.map((r) => ({ ...r, line: r.line + from })));
+      for (const record of reading.records) records.push({ ...record, line: record.line + from });
       for (const i of reading.taken) free[i] = '';
     }
     free.forEach((l, i) => {
@@ -99,6 +99,7 @@ export function formatName(record: EvidenceRecord): string {
     case 'drop-filter': return 'kfree_skb filter';
     case 'clocks': return 'clocks';
     case 'command': return 'log of commands';
+    case 'trace-loss': return 'losses of the trace';
     case 'process': return 'ps';
     case 'socket': return 'ss -p';
     case 'sysctl': return 'sysctl';

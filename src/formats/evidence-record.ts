@@ -61,6 +61,8 @@ export type EvidenceRecord =
   | { readonly kind: 'clocks'; readonly line: number; readonly wall: bigint; readonly mono: bigint; /** Both are called by name. */ readonly named: boolean }
   /** A command with its beginning and end, from a log of commands. */
   | { readonly kind: 'command'; readonly line: number; readonly from: Stamp; readonly to?: Stamp; readonly command: string; readonly netns?: string }
+  /** Events that a trace lost: per_cpu/cpuN/stats, or the head of the trace. */
+  | { readonly kind: 'trace-loss'; readonly line: number; readonly lost: number }
   | { readonly kind: 'process'; readonly line: number; readonly pid: number; readonly command: string }
   | { readonly kind: 'socket'; readonly line: number; readonly local: string; readonly pid: number; readonly comm: string }
   | { readonly kind: 'sysctl'; readonly line: number; readonly name: string; readonly value: string }

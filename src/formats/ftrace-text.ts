@@ -17,7 +17,15 @@ export function readFtrace(lines: readonly string[]): Reading {
     const text = lines[i]!;
     if (text === '' || text.length > LONGEST) continue;
     if (HEADER.test(text)) {
+      const written = /entries-in-buffer\/entries-written: (\d{1,15})\/(\d{1,15})/.exec(text);
+      if (written !== null) records.push({ kind: 'trace-loss', line: i + 1, lost: Math.max(0, Number(written[2]) - Number(written[1])) });
       taken.push(i);
+      continue;
+    }
+    const stats = STATS.exec(text);
+    if (stats !== null) {
+      taken.push(i);
+      if (stats[1] === 'overrun' || stats[1] === 'dropped events') records.push({ kind: 'trace-loss', line: i + 1, lost: Number(stats[2]) });
       continue;
     }
     const frame = open === undefined ? undefined : frameLine(text);
@@ -41,6 +49,7 @@ export function readFtrace(lines: readonly string[]): Reading {
 const LONGEST = 8192;
 const MOST_FRAMES = 128;
 const HEADER = /^#(?: tracer: |$|\s+(?:entries-in-buffer|TASK-PID|\| \|)|\s{8,}[_/|])|^CPU:?\d+ is empty$|^cpus=\d+$|^CPU \d+ buffer started|^##### CPU \d+ buffer started/;
+const STATS = /^(entries|overrun|commit overrun|bytes|oldest event ts|now ts|dropped events|read events):\s+(\d{1,15})(?:\.\d+)?$/;
 const FTRACE = /^\s*(\S.{0,31}?)-(\d{1,10}|x+)\s+(?:\(\s*[-\d]+\)\s+)?\[(\d{1,5})\]\s+(?:(\S{4,8})\s+)?(\d{1,12})\.(\d{1,9}):\s+(<stack trace>|[\w.]+:\s*.*)$/;
 const PERF = /^\s*(\S.{0,31}?)\s+(\d{1,10})(?:\/\d+)?\s+\[(\d{1,5})\]\s+(?:(\S{4,8})\s+)?(\d{1,12})\.(\d{1,9}):\s+(?:\w+:)?(\w+:\s*.*)$/;
 const PROBE = /^\(([^)]*)\)\s*(.*)$/;

@@ -18,7 +18,7 @@ export function readHost(lines: readonly string[]): Reading {
     }
     if (/^name: \w+$/.test(text) && /^ID: \d+$/.test(lines[i + 1] ?? '')) {
       let to = i + 1;
-      while (to < lines.length && !/^name: /.test(lines[to]!) && (lines[to] === '' || /^(?:ID:|format:|\tfield:|print fmt:)/.test(lines[to]!))) to += 1;
+      while (to < lines.length && !lines[to]!.startsWith('name: ') && (lines[to] === '' || /^(?:ID:|format:|\tfield:|print fmt:)/.test(lines[to]!))) to += 1;
       records.push({ kind: 'event-format', line, text: `${lines.slice(i, to).join('\n')}\n` });
       for (let k = i; k < to; k++) if (lines[k] !== '') taken.push(k);
       i = to - 1;

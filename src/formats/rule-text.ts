@@ -19,7 +19,7 @@ export function readRules(lines: readonly string[]): Reading {
       i = Math.max(to, i + 1);
     } else if (/^Chain \S+ \((?:policy [A-Z]+|\d+ references)/.test(text)) {
       let to = i;
-      while (to < lines.length && (LIST.test(lines[to]!) || (lines[to] === '' && /^Chain /.test(lines[to + 1] ?? '')))) to += 1;
+      while (to < lines.length && (LIST.test(lines[to]!) || (lines[to] === '' && (lines[to + 1] ?? '').startsWith('Chain ')))) to += 1;
       add('iptables -L', i, to);
       i = Math.max(to, i + 1);
     } else if (/^(?:# Warning: table .* is managed by|table (?:ip|ip6|inet|arp|bridge|netdev) \S+ \{)/.test(text)) {

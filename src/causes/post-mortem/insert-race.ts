@@ -90,7 +90,8 @@ function weigh(symptom: Symptom, evidence: Evidence, facts: PostMortemFacts, cou
   const droppers = facts.rules.flatMap((r) => r.droppers);
   if (facts.rules.length > 0 && droppers.length === 0) add(0.1, facts.rules[0]!.file, 'no rule and no policy in the listings can drop a packet');
   if (symptom.kind === 'drop' && facts.filterFile !== undefined && !facts.filtered.includes(symptom.drop.place.address)) add(0.02, facts.filterFile, `the place is not among the ${plural(facts.filtered.length, 'place')} that had been found to be normal`);
-  return { points: points + 0.06, lines };
+  // where the sender is told, the drop leads the incident
+  return { points: points + (hookText(symptom) === 'POSTROUTING' ? 0.07 : 0.06), lines };
 }
 
 function what(symptom: Symptom, evidence: Evidence, facts: PostMortemFacts, counted: ConntrackChange | undefined): string {

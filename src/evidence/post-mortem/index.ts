@@ -117,7 +117,7 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
     confirmDrops: confirm, clashes: traced.filter((t: TracedDrop) => t.clash?.verdict === 0).length, deletedByRequest: deleted.length,
     marks, notes, missing: [],
   };
-    const events = [...happened, ...answersOf(collected, clocks, span), ...overrunEvents(facts, span)].sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
+    const events = [...happened, ...answersOf(collected, clocks, span), ...overrunEvents(facts, span), ...traceLosses(collected, span)].sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
   return {
     events, symptoms, span, realtimeOffset: clocks.offset,
     facts: { ...facts, missing: missingPieces(facts, collected, drops, kernel.because !== 'nothing says') },
@@ -147,6 +147,12 @@ const seconds = (t: bigint): string => (Number(t / 1000n) / 1e6).toFixed(3);
 
 function overrunEvents(facts: PostMortemFacts, span: Span): Event[] {
   return facts.overruns.slice(0, 1).map((o) => ({ kind: 'missed', time: span.from, source: 'conntrack-events', count: 1, text: `conntrack -E could not read as fast as the kernel told (${o.file}): what it shows is not all` }));
+}
+
+function traceLosses(collected: Collected, span: Span): Event[] {
+  const lossy = collected.of('trace-loss').filter((l) => l.record.lost > 0);
+  const lost = lossy.reduce((sum, l) => sum + l.record.lost, 0);
+  return lost === 0 ? [] : [{ kind: 'missed', time: span.from, source: 'trace', count: lost, text: `events that the trace buffer overwrote or could not take (${lossy[0]!.file}): a drop that is not in the trace may have happened all the same` }];
 }
 
 function kernelIn(collected: Collected): PostMortemFacts['kernel'] {
