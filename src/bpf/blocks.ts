@@ -3,8 +3,8 @@
  * R8 the record being filled (ring-buffer memory), R9 a pointer being followed. R0–R5 are clobbered by every block.
  */
 import type { Btf } from '../formats/btf.ts';
-import { HELPER, FP, R0, R1, R2, R3, R8, R9, type Assembler, type Size } from './assembler.ts';
-import { SOCK } from './layout.ts';
+import { HELPER, FP, R0, R1, R2, R3, R4, R8, R9, type Assembler, type Size } from './assembler.ts';
+import { COUNT_VALUE, SOCK } from './layout.ts';
 
 /** How kernel memory is read: directly (tp_btf, the verifier knows the types) or by bpf_probe_read_kernel (raw tracepoint). */
 export type Access = 'direct' | 'probe';
@@ -205,20 +205,51 @@ export function countLost(a: Assembler, slot: number, map: string): void {
 }
 
 /**
+ * R0 = the value of the per-CPU counter whose key is on the stack, made (all zero) when it is new, with one more in
+ * `packets`. Leaves, and counts the loss, when the map is full. `valueSlot` is where its first value is put together.
+ */
+export function counter(a: Assembler, map: string, keySlot: number, valueSlot: number, lostSlot: number, leave: string): void {
+  const known = a.fresh('counter.known');
+  const lookup = (): void => {
+    a.mapFd(R1, map);
+    a.movReg(R2, FP);
+    a.alu('add', R2, keySlot);
+    a.call(HELPER.mapLookup);
+    a.jumpIf('ne', R0, 0, known);
+  };
+  lookup();
+  for (let at = 0; at < COUNT_VALUE.size; at += 8) a.storeImm(8, FP, valueSlot + at, 0);
+  a.mapFd(R1, map);
+  a.movReg(R2, FP);
+  a.alu('add', R2, keySlot);
+  a.movReg(R3, FP);
+  a.alu('add', R3, valueSlot);
+  a.mov(R4, 1); // BPF_NOEXIST: another CPU may have made it
+  a.call(HELPER.mapUpdate);
+  lookup();
+  countLost(a, lostSlot, 'lost');
+  a.jump(leave);
+  a.label(known);
+  a.load(8, R1, R0, COUNT_VALUE.packets);
+  a.alu('add', R1, 1);
+  a.store(8, R0, COUNT_VALUE.packets, R1);
+}
+
+/**
  * The sampling budget of a counter, whose value R0 points to (layout: packets, bytes, tokens, refilled): falls through
  * when this event may be described, leaves to `shed` otherwise. A counter that is new on this CPU (`refilled` is 0) has
  * `burst`, an empty one gets one more every `refillNs`. Under flood all that is left is a look at the clock. R9 keeps the
  * value meanwhile.
  */
-export function budget(a: Assembler, value: { tokens: number; refilled: number }, burst: number, refillNs: number, shed: string): void {
+export function budget(a: Assembler, burst: number, refillNs: number, shed: string): void {
   const spend = a.fresh('budget.spend');
   const known = a.fresh('budget.known');
   const refill = a.fresh('budget.refill');
   a.movReg(R9, R0);
-  a.load(8, R1, R9, value.tokens);
+  a.load(8, R1, R9, COUNT_VALUE.tokens);
   a.jumpIf('ne', R1, 0, spend);
   a.call(HELPER.ktimeGetNs);
-  a.load(8, R2, R9, value.refilled);
+  a.load(8, R2, R9, COUNT_VALUE.refilled);
   a.jumpIf('ne', R2, 0, known);
   a.mov(R1, burst);
   a.jump(refill);
@@ -227,8 +258,8 @@ export function budget(a: Assembler, value: { tokens: number; refilled: number }
   a.jumpIfReg('lt', R0, R2, shed);
   a.mov(R1, 1);
   a.label(refill);
-  a.store(8, R9, value.refilled, R0);
+  a.store(8, R9, COUNT_VALUE.refilled, R0);
   a.label(spend);
   a.alu('sub', R1, 1);
-  a.store(8, R9, value.tokens, R1);
+  a.store(8, R9, COUNT_VALUE.tokens, R1);
 }

@@ -4,9 +4,9 @@
  * kernel saved (struct pt_regs), the socket from the descriptor.
  */
 import type { Btf } from '../formats/btf.ts';
-import { assembler, FP, HELPER, R0, R1, R2, R3, R4, R6, R7, R8, R9, type Program } from './assembler.ts';
-import { budget, copyField, countLost, follow, netInode, offsetsOf, reserve, socket, submit, taskNetns, watchedNetns, who } from './blocks.ts';
-import { CALL, COUNT_VALUE, kindWord, RECORD_KIND } from './layout.ts';
+import { assembler, FP, HELPER, R0, R1, R2, R3, R6, R7, R8, R9, type Program } from './assembler.ts';
+import { budget, copyField, counter, follow, netInode, offsetsOf, reserve, socket, submit, taskNetns, watchedNetns, who } from './blocks.ts';
+import { CALL, kindWord, RECORD_KIND } from './layout.ts';
 import { ERRNO } from '../base/errno.ts';
 
 /** Where an architecture keeps the system call number and its arguments in struct pt_regs. */
@@ -109,34 +109,8 @@ export function callProgram(btf: Btf, arch: string, filter: boolean): Program | 
   a.aluReg('or', R1, R2);
   a.store(4, FP, KEY, R0);
   a.store(4, FP, KEY + 4, R1);
-  const lookup = (): void => {
-    a.mapFd(R1, 'calls');
-    a.movReg(R2, FP);
-    a.alu('add', R2, KEY);
-    a.call(HELPER.mapLookup);
-  };
-  lookup();
-  a.jumpIf('ne', R0, 0, 'known');
-  a.storeImm(8, FP, VALUE + COUNT_VALUE.packets, 0);
-  a.storeImm(8, FP, VALUE + COUNT_VALUE.bytes, 0);
-  a.storeImm(8, FP, VALUE + COUNT_VALUE.tokens, 0);
-  a.storeImm(8, FP, VALUE + COUNT_VALUE.refilled, 0);
-  a.mapFd(R1, 'calls');
-  a.movReg(R2, FP);
-  a.alu('add', R2, KEY);
-  a.movReg(R3, FP);
-  a.alu('add', R3, VALUE);
-  a.mov(R4, 0);
-  a.call(HELPER.mapUpdate);
-  lookup();
-  a.jumpIf('ne', R0, 0, 'known');
-  countLost(a, CALL_LOST.counters, 'lost');
-  a.jump('leave');
-  a.label('known');
-  a.load(8, R1, R0, COUNT_VALUE.packets);
-  a.alu('add', R1, 1);
-  a.store(8, R0, COUNT_VALUE.packets, R1);
-  budget(a, COUNT_VALUE, BURST, REFILL_NS, 'leave');
+  counter(a, 'calls', KEY, VALUE, CALL_LOST.counters, 'leave');
+  budget(a, BURST, REFILL_NS, 'leave');
 
   a.load(8, R9, R6, 0);
   a.load(8, R8, FP, NR_SLOT);

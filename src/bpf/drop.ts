@@ -5,7 +5,7 @@
  */
 import type { Btf } from '../formats/btf.ts';
 import { assembler, FP, HELPER, R0, R1, R2, R3, R4, R6, R7, R8, R9, type Program } from './assembler.ts';
-import { budget, copy, copyField, countLost, field, follow, netInode, offsetsOf, reserve, socket, submit, taskNetns, watchedNetns, who, type Access } from './blocks.ts';
+import { budget, copy, copyField, counter, field, follow, netInode, offsetsOf, reserve, socket, submit, taskNetns, watchedNetns, who, type Access } from './blocks.ts';
 import { COUNT_KEY, COUNT_VALUE, DROP, HEAD_BYTES, kindWord, RECORD_KIND, STACK_FRAMES, TUPLE_BYTES } from './layout.ts';
 
 export interface DropOptions {
@@ -157,38 +157,11 @@ export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Pro
 
   // count
   field(a, access, 4, R8, R7, at('sk_buff', 'len'));
-  a.mapFd(R1, 'counts');
-  a.movReg(R2, FP);
-  a.alu('add', R2, KEY);
-  a.call(HELPER.mapLookup);
-  a.jumpIf('ne', R0, 0, 'known');
-  a.storeImm(8, FP, VALUE + COUNT_VALUE.packets, 0);
-  a.storeImm(8, FP, VALUE + COUNT_VALUE.bytes, 0);
-  a.storeImm(8, FP, VALUE + COUNT_VALUE.tokens, 0);
-  a.storeImm(8, FP, VALUE + COUNT_VALUE.refilled, 0);
-  a.mapFd(R1, 'counts');
-  a.movReg(R2, FP);
-  a.alu('add', R2, KEY);
-  a.movReg(R3, FP);
-  a.alu('add', R3, VALUE);
-  a.mov(R4, 1); // BPF_NOEXIST: another CPU may have made it
-  a.call(HELPER.mapUpdate);
-  a.mapFd(R1, 'counts');
-  a.movReg(R2, FP);
-  a.alu('add', R2, KEY);
-  a.call(HELPER.mapLookup);
-  a.jumpIf('ne', R0, 0, 'made');
-  countLost(a, DROP_LOST.counters, 'lost');
-  a.jump('leave');
-  a.label('made');
-  a.label('known');
-  a.load(8, R1, R0, COUNT_VALUE.packets);
-  a.alu('add', R1, 1);
-  a.store(8, R0, COUNT_VALUE.packets, R1);
+  counter(a, 'counts', KEY, VALUE, DROP_LOST.counters, 'leave');
   a.load(8, R1, R0, COUNT_VALUE.bytes);
   a.aluReg('add', R1, R8);
   a.store(8, R0, COUNT_VALUE.bytes, R1);
-  budget(a, COUNT_VALUE, SAMPLE_BURST, SAMPLE_REFILL_NS, 'leave');
+  budget(a, SAMPLE_BURST, SAMPLE_REFILL_NS, 'leave');
 
   describe();
 

@@ -107,7 +107,7 @@ function noneFound(drop: DropEvent, evidence: Evidence, list: readonly Socket[] 
   } else {
     why = list === undefined ? 'no program has a socket that takes them' : 'no program has that port open, on any address';
     remedies.push({ text: `Start the service that belongs on ${kind} port ${port}.`, risk: 'low' });
-    remedies.push({ text: `Or stop the sender ${source}, or give it the right port.`, risk: 'low' });
+    remedies.push({ text: `Stop the sender ${source}, or give it the right port.`, risk: 'low' });
   }
   const flow = flowOf(drop.packet);
   return {
