@@ -99,6 +99,20 @@ test('6.1: flusher named, clocks joined, namespaces told apart, both symptoms fo
   assert.deepEqual(discards, [['seedb', 1]]);
 });
 
+test('6.1 with pieces missing: the flusher is still named, less surely; what the log alone says stays unknown', () => {
+  const files = readEvidence([fixture('openvpn-6.1')]).files;
+  const only = (...names: readonly RegExp[]) => analyse(files.filter((f) => names.some((n) => n.test(f.name)))).incidents;
+  const without = only(/^trace\.(addr\.)?txt/, /^openvpn-client/, /^counters/, /^conntrack-E/, /^clocks/);
+  const told = without.find((i) => i.victims.some((v) => v.errno === 'EPERM'))!;
+  assert.deepEqual([told.cause.id, told.where.netns.name, told.where.hook, told.count, told.culprit['pid']], ['conntrack.insert-race', 'seedb', 'POSTROUTING', 1, 421]);
+  assert.ok(told.confidence <= 0.9);
+  assert.deepEqual(without.filter((i) => i.where.netns.name === 'seeda').map((i) => [i.cause.id, i.where.hook, i.count]), [['conntrack.insert-race', 'INPUT', 2]]);
+  const events = only(/^openvpn-client/, /^conntrack-E\.seedb/);
+  assert.deepEqual(events.map((i) => [i.cause.id, i.culprit['pid'], i.confidence < 0.6]), [['conntrack.insert-race', 421, true]]);
+  assert.deepEqual(only(/^openvpn-client/).map((i) => i.cause.id), ['unknown']);
+  assert.deepEqual(only(/^conntrack-E/), [], 'a flush without a loss is no incident');
+});
+
 test('6.18: the rule whose counter grew; a drop inside nf_tables is nf_tables\' even without a listing', () => {
   const { incidents } = analysed('rule-drop-6.18');
   assert.deepEqual(incidents.map((i) => [i.cause.id, i.where.hook, i.count]).sort(), [['netfilter.rule-drop', 'INPUT', 1], ['netfilter.rule-drop', 'OUTPUT', 3]]);

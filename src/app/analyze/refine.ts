@@ -23,11 +23,14 @@ export function refine(incident: Incident, { events, facts, realtimeOffset, host
   const twice = !facts.joined && incident.cause.id === 'conntrack.insert-race' && incident.where.symbol !== undefined ? Math.min(facts.confirmDrops.postrouting, facts.failedSends.length) : 0;
   const once: EvidenceLine[] = twice === 0 || twice >= incident.count ? [] : [{ source: 'counting', text: `${twice} of the refused sends in the log may be the traced drops at POSTROUTING: they are counted once` }];
   return {
-    ...incident, state: 'closed', ruledOut, victims, count: incident.count - (once.length === 0 ? 0 : twice),
+    ...incident, state: 'closed', explanation: unnumbered(incident.explanation), culprit: { ...incident.culprit, text: unnumbered(incident.culprit.text), ...(incident.culprit['pid'] === 0 ? { pid: undefined } : {}) }, ruledOut, victims, count: incident.count - (once.length === 0 ? 0 : twice),
     cannotTell: [...(conntrack ? asked : []), ...cannotTell],
-    evidence: [...incident.evidence, ...once, ...(conntrack && facts.joined ? timeLine(incident, events, facts, realtimeOffset, host.netnsNames.get(incident.where.netns.inode as never)) : [])],
+    evidence: [...incident.evidence.map((e) => ({ ...e, text: unnumbered(e.text) })), ...once, ...(conntrack && facts.joined ? timeLine(incident, events, facts, realtimeOffset, host.netnsNames.get(incident.where.netns.inode as never)) : [])],
   };
 }
+
+/** A log that does not say which process wrote it. */
+const unnumbered = (text: string): string => text.replaceAll(' (pid 0)', '');
 
 /** What happened around the last loss, in order, with what says so. */
 function timeLine(incident: Incident, events: readonly Event[], facts: Reconstruction['facts'], offset: bigint, name: string | undefined): readonly EvidenceLine[] {

@@ -1,5 +1,5 @@
 import { plural } from '../../base/text.ts';
-import { tupleText } from '../../evidence/conntrack/index.ts';
+import { deletions, deletionText, tupleText, type Deletion } from '../../evidence/conntrack/index.ts';
 import { olderThan } from '../../evidence/counters/index.ts';
 import { netnsText } from '../../evidence/netns.ts';
 import { livelyText, type ConntrackChange, type PostMortemFacts } from '../../evidence/post-mortem/index.ts';
@@ -9,6 +9,7 @@ import type { Evidence } from '../../model/evidence.ts';
 import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
 import type { EvidenceLine } from '../../model/incident.ts';
 import type { Symptom } from '../../model/symptom.ts';
+import { mono } from '../../base/brand.ts';
 import { cause as live } from '../conntrack/insert-race.ts';
 
 /**
@@ -30,14 +31,17 @@ function judge(symptom: Symptom, evidence: Evidence, facts: PostMortemFacts): Fi
   if (counted !== undefined && counted.lost === 0 && counted.losses.dying === 0) return ruledOut(`conntrack counted no failed insert in ${netnsText(evidence, symptom.netns)} (${counted.losses.text}; ${counted.files.join(', ')})`);
   const rule = facts.rules.flatMap((r) => r.droppers).find((d) => (d.moved ?? 0) > 0);
   if (rule !== undefined && counted === undefined) return ruledOut(`a rule that drops has counted packets meanwhile: ${rule.text}`);
-  const { points, lines } = weigh(symptom, evidence, facts, counted);
+  const deletion = deletionBefore(symptom, evidence, facts);
+  const { points, lines } = weigh(symptom, evidence, facts, counted, deletion);
   if (points < 0.45) return cannotTell('the pieces at hand do not show that entries were deleted or inserts failed', facts.missing[0]?.what ?? 'two snapshots of /proc/net/stat/nf_conntrack');
   const deleted = deletionIn(facts);
   return {
     outcome: 'found', confidence: Math.min(0.9, points), severity: 'warning',
-    identity: deleted ? 'delete by an unknown process' : 'first packets',
-    explanation: `${what(symptom, evidence, facts, counted)} ${deleted ? 'Somebody deleted the entries of the connection table all at once, live ones too, so every flow was new for a moment, and packets of both directions raced to make its entry again.' : 'Two packets of one flow raced to make its entry.'} ${loser(facts)}`,
-    culprit: deleted
+    identity: deletion !== undefined ? `delete ${deletion.author.process?.cmdline ?? deletion.author.process?.comm ?? 'by an unknown process'}` : deleted ? 'delete by an unknown process' : 'first packets',
+    explanation: `${what(symptom, evidence, facts, counted)} ${deletion !== undefined ? `${deletionText(deletion)} just before, live ones too, so every flow was new for a moment, and packets of both directions raced to make its entry again.` : deleted ? 'Somebody deleted the entries of the connection table all at once, live ones too, so every flow was new for a moment, and packets of both directions raced to make its entry again.' : 'Two packets of one flow raced to make its entry.'} ${loser(facts)}`,
+    culprit: deletion !== undefined
+      ? { kind: 'process', text: deletionText(deletion), ...(deletion.author.process === undefined ? { port: deletion.author.port } : { pid: deletion.author.process.pid, comm: deletion.author.process.comm }), flush: deletion.flush ?? false }
+      : deleted
       ? { kind: 'process', text: 'a process that deleted the conntrack entries by request from user space (conntrack -F, or a program that does the same); the files do not name it', flush: true }
       : { kind: 'unknown', text: 'two first packets of one flow at once; what made the flow new is not in the files' },
     ...(hookText(symptom) === undefined ? {} : { hook: hookText(symptom)! }),
@@ -50,6 +54,13 @@ function judge(symptom: Symptom, evidence: Evidence, facts: PostMortemFacts): Fi
   };
 }
 
+/** A delete by request that the events show less than 0.3 s before the loss; only where one clock tells. */
+function deletionBefore(symptom: Symptom, evidence: Evidence, facts: PostMortemFacts): Deletion | undefined {
+  if (!facts.joined || symptom.kind === 'counter') return undefined;
+  const at = symptom.first;
+  return deletions(evidence, symptom.netns, mono(at - 300_000_000n), mono(at + 20_000_000n)).filter((d) => d.seen).at(-1);
+}
+
 /** A drop at a hook where entries are inserted, a failed send, or counters of failed inserts alone. */
 function concerned(symptom: Symptom, facts: PostMortemFacts): boolean {
   switch (symptom.kind) {
@@ -57,7 +68,7 @@ function concerned(symptom: Symptom, facts: PostMortemFacts): boolean {
       const hook = hookOf(symptom);
       return hook?.by === 'slow' && (hook.hook === 'postrouting' || hook.hook === 'input');
     }
-    case 'call': return symptom.call.errno === 'EPERM' && /^(?:send|write|connect|transmit)/.test(symptom.call.syscall) && facts.confirmDrops.input + facts.confirmDrops.postrouting + facts.conntrack.length + facts.vanished.length > 0;
+    case 'call': return symptom.call.errno === 'EPERM' && /^(?:send|write|connect|transmit)/.test(symptom.call.syscall) && facts.confirmDrops.input + facts.confirmDrops.postrouting + facts.conntrack.length + facts.vanished.length + facts.deletedByRequest > 0;
     case 'counter': return symptom.counter === 'nf_conntrack';
     case 'log': return false;
   }
@@ -66,7 +77,7 @@ function concerned(symptom: Symptom, facts: PostMortemFacts): boolean {
 const hookText = (symptom: Symptom): string | undefined => hookOf(symptom)?.hook.toUpperCase();
 const deletionIn = (facts: PostMortemFacts): boolean => facts.vanished.length > 0 || facts.deletedByRequest > 0 || facts.overruns.length > 0;
 
-function weigh(symptom: Symptom, evidence: Evidence, facts: PostMortemFacts, counted: ConntrackChange | undefined): Weighed {
+function weigh(symptom: Symptom, evidence: Evidence, facts: PostMortemFacts, counted: ConntrackChange | undefined, deletion: Deletion | undefined): Weighed {
   const lines: EvidenceLine[] = [];
   let points = 0;
   const add = (weight: number, source: string, text: string): void => {
@@ -85,6 +96,9 @@ function weigh(symptom: Symptom, evidence: Evidence, facts: PostMortemFacts, cou
   if (gone !== undefined) add(0.14, gone.file, `${tupleText(gone.entry.original)} (${livelyText(gone.entry)}) was in the table at ${gone.seen} and not at ${gone.gone}: time-outs do not do that, a request from user space does${named === undefined ? '' : `; ${named} is also the peer in ${facts.failedSends[0]!.file}`}${facts.vanished.length > 1 ? `; and ${plural(facts.vanished.length - 1, 'more such case')}` : ''}`);
   if (facts.overruns.length > 0) add(0.08, facts.overruns[0]!.file, `conntrack -E: ${facts.overruns.at(-1)!.text.replace(/^WARNING: /, '')} A burst of events at once, as when all entries are deleted`);
   if (facts.deletedByRequest > 0) add(0.1, 'conntrack events', `${plural(facts.deletedByRequest, 'entry', 'entries')} deleted by request`);
+  if (deletion !== undefined) add(0.22, 'conntrack events', `${deletionText(deletion)}, ${Number((symptom.first - deletion.first) / 1_000_000n)} ms before the loss`);
+  const discards = facts.counters.find((c) => c.netns === symptom.netns)?.moved.find((m) => m.name === 'Ip OutDiscards');
+  if (symptom.kind === 'call' && discards !== undefined) add(0.06, '/proc/net/snmp', `Ip OutDiscards +${discards.after - discards.before}: packets thrown away on their way out`);
   if (counted !== undefined && counted.lost > 0) add(0.3, counted.files.join(', '), `nf_conntrack counters between the snapshots: ${counted.losses.text}${counted.perCpu.length === 0 ? '' : ` (${counted.perCpu.map((c) => `CPU ${c.cpu}: ${c.failed} failed inserts`).join(', ')})`}`);
   if (symptom.kind === 'counter' && counted !== undefined && counted.lost > 0) points += 0.2; // the counters are the loss
   const droppers = facts.rules.flatMap((r) => r.droppers);
@@ -98,6 +112,7 @@ function what(symptom: Symptom, evidence: Evidence, facts: PostMortemFacts, coun
   const where = symptom.netns === evidence.host.home ? '' : ` in ${netnsText(evidence, symptom.netns)}`;
   const told = facts.failedSends.length > 0 ? ', and a sender was told Operation not permitted (EPERM)' : '';
   if (symptom.kind === 'counter' && counted !== undefined) return `Conntrack could not insert the entries of ${plural(counted.lost, 'packet')}${where} and dropped them (${counted.perCpu.map((c) => `${c.failed} on CPU ${c.cpu}`).join(', ')})${told}.`;
+  if (facts.confirmDrops.postrouting + facts.confirmDrops.input === 0) return `A sender was told Operation not permitted (EPERM)${where}${counted === undefined || counted.lost === 0 ? '' : `, and conntrack could not insert the entries of ${plural(counted.lost, 'packet')}`}.`;
   return `Packets were dropped by netfilter hooks behind the rules${where}: ${facts.confirmDrops.postrouting} at POSTROUTING and ${facts.confirmDrops.input} at INPUT in the trace${told}.`;
 }
 

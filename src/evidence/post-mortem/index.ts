@@ -14,6 +14,7 @@ import { collect, UNNAMED, type Collected } from './collected.ts';
 import { conntrackEvents, execEvents, vanishedEntries } from './conntrack.ts';
 import type { PostMortemFacts } from './facts.ts';
 import { missingPieces } from './missing.ts';
+import { placer } from './placing.ts';
 import { placeDrop, tracedCalls, tracedDrops, type TracedDrop } from './trace.ts';
 
 export type { PostMortemFacts, Vanished, ConntrackChange, CounterChange } from './facts.ts';
@@ -34,6 +35,8 @@ export interface Reconstruction {
 const SENDING = /^(?:send|write|transmit|connect|ping)/;
 /** A log's line on a failed call stands for one that the trace saw within this time. */
 const SAID_LATER = 2_000_000_000n;
+/** … and for one whose packet it saw within this time. */
+const SAME_SEND = 50_000_000n;
 
 export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
   const collected = collect(files);
@@ -46,10 +49,13 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
   const changes = conntrackEvents(collected, clocks);
   const deleted = changes.filter((e) => e.change === 'destroy' && e.requester !== 0).sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
 
+  const conntrack = conntrackChanges(collected, kernel.release);
+  const counters = counterChanges(collected);
+  const place = placer(conntrack, counters, deleted, collected.names);
   const traced = tracedDrops(collected);
   const drops = traced.map(({ event }): DropEvent => {
-    const near = (netns: Netns): boolean => all.length > 1 && deletedNear(deleted, netns, event.time);
-    const placed = placeDrop(event, all, homes, near);
+    const hook = hookOf({ kind: 'drop', netns: event.netns, first: event.time, drop: event })?.hook;
+    const placed = placeDrop(event, all, homes, () => (hook === 'postrouting' || hook === 'output' ? place('sent', event.time) : hook === 'input' ? place('received', event.time) : undefined));
     const name = collected.names.get(placed.netns);
     if (placed.how !== undefined) notes.push(`The trace does not say in which network namespace the packet of ${seconds(event.time)} s was dropped: taken for ${name ?? 'the only one'}, as ${placed.how}.`);
     return { ...event, netns: placed.netns };
@@ -79,11 +85,14 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
     told.add(once);
     if (sign.kind === 'call-failed' && sign.errno !== undefined && SENDING.test(sign.action ?? '')) {
       const seen = at === undefined ? undefined : calls.find((c) => c.errno === sign.errno && c.fd === undefined && c.task.pid !== 0 && at >= c.time - 1_000_000n && at - c.time < SAID_LATER);
-      const where = netns ?? seen?.netns;
+      const where = netns ?? seen?.netns ?? (all.length === 1 ? all[0] : sign.errno === 'EPERM' ? place('sent', at)?.netns : undefined);
       failedSends.push({ file, line: record.line, text: record.text, ...(where === undefined ? {} : { netns: where }) });
       if (at !== undefined && seen !== undefined) marks.push({ time: at, netns: where ?? UNNAMED, source: file, text: record.text });
       if (seen !== undefined) continue;
-      calls.push({ kind: 'call', time: at ?? mono(0n), cpu: 0, netns: where ?? UNNAMED, task: { pid: sign.pid ?? 0, tid: sign.pid ?? 0, comm: sign.program ?? 'a program' }, syscall: sign.action ?? 'send', errno: sign.errno, args: [] });
+      // the refused packet itself, where the trace has it and one clock tells
+      const drop = at === undefined || clocks.joined === 'assumed' || sign.errno !== 'EPERM' ? undefined : drops.findLast((d) => !d.softirq && d.time <= at && at - d.time < SAME_SEND && (where === undefined || d.netns === where));
+      if (drop !== undefined && at !== undefined) marks.push({ time: at, netns: drop.netns, source: file, text: record.text });
+      calls.push({ kind: 'call', time: at ?? mono(0n), cpu: 0, netns: drop?.netns ?? where ?? UNNAMED, task: drop !== undefined ? drop.task : { pid: sign.pid ?? 0, tid: sign.pid ?? 0, comm: sign.program ?? 'a program' }, syscall: sign.action ?? 'send', errno: sign.errno, args: [] });
     } else if (sign.kind === 'peer-rejected' || sign.kind === 'key-mismatch') {
       symptoms.push({ kind: 'log', netns: netns ?? arrivedIn(sign, changes) ?? UNNAMED, first: at ?? mono(0n), pid: sign.pid ?? 0, file, line: record.text });
     }
@@ -96,7 +105,6 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
   const execs = execEvents(collected, clocks);
   const happened: Event[] = [...drops, ...calls, ...changes, ...execs];
   const span = spanOf(happened, symptoms, collected, clocks);
-  const conntrack = conntrackChanges(collected, kernel.release);
   const confirm = { postrouting: 0, input: 0 };
   for (const drop of drops) {
     const hook = hookOf({ kind: 'drop', netns: drop.netns, first: drop.time, drop });
@@ -104,7 +112,7 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
     if (hook?.by === 'slow' && hook.hook === 'input') confirm.input += 1;
   }
   for (const change of conntrack) {
-    if (change.lost + change.losses.dropOnly === 0 || drops.some((d) => d.netns === change.netns)) continue;
+    if (change.lost + change.losses.dropOnly === 0 || drops.some((d) => d.netns === change.netns) || calls.some((c) => c.netns === change.netns && c.errno === 'EPERM')) continue;
     symptoms.push({ kind: 'counter', netns: change.netns, first: span.to, counter: 'nf_conntrack', before: 0, after: Math.max(change.lost, change.losses.dropOnly) });
   }
   const filters = collected.of('drop-filter').filter((f) => !f.record.kept);
@@ -113,7 +121,7 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
     vanished: vanishedEntries(collected, clocks),
     overruns: collected.of('conntrack-overrun').map((o) => ({ file: o.file, text: o.record.text })),
     filtered: filters.flatMap((f) => f.record.addresses), ...(filters[0] === undefined ? {} : { filterFile: filters[0].file }),
-    conntrack, counters: counterChanges(collected), rules: rulesOf(collected), failedSends,
+    conntrack, counters, rules: rulesOf(collected), failedSends,
     confirmDrops: confirm, clashes: traced.filter((t: TracedDrop) => t.clash?.verdict === 0).length, deletedByRequest: deleted.length,
     marks, notes, missing: [],
   };
@@ -123,18 +131,6 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
     facts: { ...facts, missing: missingPieces(facts, collected, drops, kernel.because !== 'nothing says') },
     host: { kernel: kernel.release, hostname: 'the recorded host', cpus: 0, home: UNNAMED, netnsNames: collected.names },
   };
-}
-
-/** Entries of a namespace were deleted by request just before. */
-function deletedNear(deleted: readonly ConntrackEvent[], netns: Netns, time: bigint): boolean {
-  let low = 0, high = deleted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (deleted[middle]!.time < time - 150_000_000n) low = middle + 1;
-    else high = middle;
-  }
-  for (let i = low; i < deleted.length && deleted[i]!.time <= time + 20_000_000n; i++) if (deleted[i]!.netns === netns) return true;
-  return false;
 }
 
 /** The namespace in which a packet from the first address of a log line was tracked with that very source: where it arrived. */

@@ -225,7 +225,7 @@ function reasonsIn(collected: Collected): ReadonlyMap<string, number> {
 }
 
 /** Where a drop was: `task`'s own namespace, or one that the packet had reached through a virtual link within the sender's call. */
-export function placeDrop(drop: DropEvent, all: readonly Netns[], homes: ReadonlyMap<number, Netns>, active: (netns: Netns) => boolean): { readonly netns: Netns; readonly how?: string } {
+export function placeDrop(drop: DropEvent, all: readonly Netns[], homes: ReadonlyMap<number, Netns>, guess: () => { readonly netns: Netns; readonly how: string } | undefined): { readonly netns: Netns; readonly how?: string } {
   if (all.length === 0) return { netns: UNNAMED };
   const home = homes.get(drop.task.pid);
   const only = all.length === 1 ? all[0] : undefined;
@@ -235,7 +235,5 @@ export function placeDrop(drop: DropEvent, all: readonly Netns[], homes: Readonl
   const inAt = names.findIndex((n) => /^(?:ip_local_deliver|ip_rcv|ipv6_rcv|ip6_input)/.test(n)), outAt = names.findIndex((n) => /^(?:__dev_queue_xmit|dev_queue_xmit|ip_output|ip6_output|ip_finish_output)/.test(n));
   const others = all.filter((n) => n !== home);
   if (home !== undefined && inAt >= 0 && outAt > inAt && others.length === 1) return { netns: others[0]!, how: `the stack shows it received within process ${drop.task.pid}'s own call, so it had crossed a virtual link to the other namespace` };
-  const near = all.filter(active);
-  if (near.length === 1) return { netns: near[0]!, how: 'entries were deleted there at that time' };
-  return { netns: home ?? UNNAMED };
+  return guess() ?? { netns: home ?? UNNAMED };
 }
