@@ -7,6 +7,7 @@
  *                                --pause MS (before each read)
  *   send udp|tcp|ping ADDRESS PORT   sends and waits for answers; exit 0 when --need percent (80) came back. -n N, --every MS,
  *                                --size N, --from ADDRESS, --sport N, --ttl N, --broadcast, --dev NAME, --mark N, --md5 KEY,
+ *                                --locked (changes a locked socket filter),
  *                                --gap MS (TCP: idle time before the second message), --connections N, --blind (no answers), --connected
  *   send race ADDRESS PORT --from A --also B   two threads send at the same moment from the same port, -n times
  *   frames DEV KIND --dst MAC --from IP --to IP PORT   raw frames: plain, ip-checksum, udp-checksum, ip-length, source-route,
@@ -56,7 +57,7 @@ const must = (result, what) => {
 
 const positional = [];
 const options = {};
-const FLAGS = new Set(['no-read', 'no-accept', 'filter', 'broadcast', 'blind', 'connected', 'stop', 'recverr', 'df']);
+const FLAGS = new Set(['no-read', 'no-accept', 'filter', 'broadcast', 'blind', 'connected', 'stop', 'recverr', 'df', 'locked']);
 const argv = process.argv.slice(2);
 for (let i = 0; i < argv.length; i++) {
   const word = argv[i];
@@ -205,6 +206,10 @@ function send(kind, address, port) {
     if (options.df) six ? set(fd, 41, 23, int(2), 'IPV6_MTU_DISCOVER') : set(fd, 0, 10, int(3), 'IP_MTU_DISCOVER');
     if (options.ttl) six ? set(fd, 41, 16, int(Number(options.ttl)), 'IPV6_UNICAST_HOPS') : set(fd, 0, 2, int(Number(options.ttl)), 'IP_TTL');
     if (options.md5) set(fd, 6, 14, md5(address, options.md5), 'TCP_MD5SIG');
+    if (options.locked) {
+      set(fd, 1, 44, int(1), 'SO_LOCK_FILTER');
+      set(fd, 1, 27, int(0), 'SO_DETACH_FILTER');
+    }
     if (options.from || options.sport) must(c.bind(fd, sockaddr(options.from ?? (six ? '::' : '0.0.0.0'), number('sport', 0)), six ? 28 : 16), 'bind');
     return fd;
   };
@@ -286,7 +291,7 @@ function racer(from, address, port) {
   let refused = 0;
   for (let i = 0; i < n; i++) {
     const fd = c.socket(2, 2, 0);
-    const local = sockaddr(from, 20_000 + i);
+    const local = sockaddr(from, 33_000 + i);
     c.bind(fd, local, local.length);
     Atomics.add(shared, 0, 1);
     while (Atomics.load(shared, 0) < 2 * (i + 1));

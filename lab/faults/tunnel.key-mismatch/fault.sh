@@ -4,7 +4,7 @@
 # watch: b
 # needs: openvpn
 # remedy: program
-conf() { printf 'dev vpn0\ndev-type tun\nproto udp4\nifconfig %s\nsecret %s\ncipher AES-256-CBC\nverb 3\nallow-deprecated-insecure-static-crypto\n%s\n' "$1" "$2" "$3" >"$4"; }
+conf() { printf 'dev vpn0\ndev-type tun\nproto udp4\nifconfig %s\nsecret %s\ncipher AES-256-CBC\nverb 3\n%s\n' "$1" "$2" "$3" >"$4"; }
 setup() {
   pair && openvpn --genkey secret "$LAB_DIR/k1" && openvpn --genkey secret "$LAB_DIR/k2" &&
   conf "192.168.83.1 192.168.83.2" "$LAB_DIR/k1" $'local 192.168.77.20\nport 1195' "$LAB_DIR/b.conf" && conf "192.168.83.2 192.168.83.1" "$LAB_DIR/${1:-k2}" $'remote 192.168.77.20 1195\nnobind' "$LAB_DIR/a.conf" || return 1

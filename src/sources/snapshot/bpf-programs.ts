@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, statSync, type Dirent } from 'node:fs';
+import { closeSync, openSync, readdirSync, readlinkSync, statSync, type Dirent } from 'node:fs';
 import type { BpfAttachment, BpfProgramFacts } from '../../model/bpf-program.ts';
 import { isUnavailable } from '../../model/unavailable.ts';
 import { listNetns } from '../netns.ts';
@@ -35,7 +35,7 @@ export const bpfPrograms: Reader = async (task) => {
     ...(p.runCount === 0 ? undefined : { runCount: p.runCount }),
     heldBy: held.get(p.id) ?? [],
     ...(pins.has(p.id) ? { pinned: pins.get(p.id)! } : undefined),
-    attached: [...(byCgroup.get(p.id) ?? []), ...links.filter((l) => l.program === p.id && l.type !== 'cgroup').map((l) => placeOf(l, byDevice))],
+    attached: [...(byCgroup.get(p.id) ?? []), ...links.filter((l) => l.program === p.id && l.type !== 'cgroup').map((l) => placeOf(l, byDevice, l.type === 'netfilter' ? netnsOfHolders(held.get(p.id) ?? []) : undefined))],
   })));
 };
 
@@ -53,7 +53,7 @@ const FAMILIES: Readonly<Record<number, string>> = { 0: 'unspec', 1: 'inet', 2: 
 const HOOKS = ['prerouting', 'input', 'forward', 'output', 'postrouting'];
 
 /** The union of struct bpf_link_info (include/uapi/linux/bpf.h): ifindex 0, attach_type 4; netfilter: pf 0, hooknum 4, priority 8. */
-function placeOf(link: LinkInfo, byDevice: ReadonlyMap<number, number>): BpfAttachment {
+function placeOf(link: LinkInfo, byDevice: ReadonlyMap<number, number>, holders: number | undefined): BpfAttachment {
   const first = link.where.readUInt32LE(0), second = link.where.readUInt32LE(4);
   const netns = byDevice.get(link.id);
   const within = netns === undefined ? undefined : { netns };
@@ -61,10 +61,29 @@ function placeOf(link: LinkInfo, byDevice: ReadonlyMap<number, number>): BpfAtta
     case 'tcx': return { where: 'tcx', ifindex: first, ...within, direction: attachTypeName(second) === 'tcx_egress' ? 'egress' : 'ingress', link: link.id };
     case 'netkit': return { where: 'netkit', ifindex: first, ...within, direction: attachTypeName(second) === 'netkit_peer' ? 'peer' : 'primary', link: link.id };
     case 'xdp': return { where: 'xdp', ifindex: first, link: link.id };
-    case 'netfilter': return { where: 'netfilter', family: FAMILIES[first] ?? String(first), hook: HOOKS[second] ?? String(second), priority: link.where.readInt32LE(8), link: link.id };
+    case 'netfilter': return { where: 'netfilter', family: FAMILIES[first] ?? String(first), hook: HOOKS[second] ?? String(second), priority: link.where.readInt32LE(8), ...(holders === undefined ? undefined : { netns: holders }), link: link.id };
     case 'netns': return { where: 'netns', netns: first, attachType: attachTypeName(second), link: link.id };
     default: return { where: 'other', kind: link.type, link: link.id };
   }
+}
+
+/**
+ * A netfilter link belongs to the namespace of whoever made it, and the kernel does not tell which: that of the processes
+ * that hold it. Agents of our own namespace enter others to attach; of those nothing is said.
+ */
+function netnsOfHolders(pids: readonly number[]): number | undefined {
+  const namespaceOf = (pid: number | 'self'): string | undefined => {
+    try {
+      return readlinkSync(`/proc/${pid}/ns/net`);
+    } catch {
+      return undefined; // it ended meanwhile
+    }
+  };
+  const found = new Set(pids.map(namespaceOf));
+  const [only] = found;
+  if (found.size !== 1 || only === undefined || only === namespaceOf('self')) return undefined;
+  const inode = /\[(\d+)\]/.exec(only)?.[1];
+  return inode === undefined ? undefined : Number(inode);
 }
 
 /** Where filesystems of a type are mounted, by proc_pid_mounts(5), as that process sees it. */
