@@ -42,8 +42,12 @@ export function cost(eventsSeen: number): Cost {
 
 /** Bigints become numbers where they fit and strings where they do not. */
 export function jsonLine(line: unknown): string {
-  return `${JSON.stringify(line, (_, value: unknown) => (typeof value === 'bigint' ? (value <= 9007199254740991n && value >= -9007199254740991n ? Number(value) : value.toString()) : value))}\n`;
+  const text = JSON.stringify(line, (_, value: unknown) => (typeof value === 'bigint' ? (value <= 9007199254740991n && value >= -9007199254740991n ? Number(value) : value.toString()) : value));
+  return `${text.replace(UNSEEN, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`;
 }
+
+/** What JSON lets through raw and a terminal obeys or hides: DEL, C1, line separators, bidi and zero-width characters. */
+const UNSEEN = /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
 /** Writes to stdout; a reader that went away (`| head`) ends the run quietly. */
 export function createOutput(onGone: () => void): { write(text: string): void; flush(): Promise<void> } {

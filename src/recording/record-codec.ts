@@ -3,6 +3,7 @@
  * fields; its one field of bytes, if it has one, is the blob. Bigints are `{"$": "123"}`.
  */
 import type { RawRecord } from '../model/record.ts';
+import { isRecord } from './record-shape.ts';
 
 const text = new TextEncoder();
 const utf8 = new TextDecoder('utf-8');
@@ -50,8 +51,6 @@ export function decodeRecords(bytes: Uint8Array): { records: RawRecord[]; status
   return { records, status: 'complete' };
 }
 
-const KINDS: ReadonlySet<string> = new Set(['host', 'symbols', 'drop-sample', 'drop-counts', 'trace-page', 'call', 'call-counts', 'exec', 'netlink', 'answer', 'missed', 'probe', 'tick'] satisfies RawRecord['record'][]);
-
 function parse(json: string, blob: Uint8Array): RawRecord | undefined {
   let value: unknown;
   try {
@@ -66,7 +65,5 @@ function parse(json: string, blob: Uint8Array): RawRecord | undefined {
   } catch {
     return undefined; // not JSON: the caller's status says so
   }
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { record, time } = value as { record?: unknown; time?: unknown };
-  return typeof record === 'string' && KINDS.has(record) && typeof time === 'bigint' ? (value as RawRecord) : undefined;
+  return isRecord(value) ? value : undefined;
 }

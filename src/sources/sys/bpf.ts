@@ -25,10 +25,31 @@ function refused(what: string, errno: number): Unavailable {
   const why = errnoName(errno);
   if (errno === EPERM || errno === EACCES) {
     const sysctl = readSysctl('/proc/sys/kernel/unprivileged_bpf_disabled');
-    return { unavailable: 'permission', what, why: sysctl === undefined ? why : `${why} (kernel.unprivileged_bpf_disabled = ${sysctl})`, fix: 'run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; a locked-down kernel (kernel lockdown: confidentiality) allows no BPF tracing at all' };
+    return { unavailable: 'permission', what, why: sysctl === undefined ? why : `${why} (kernel.unprivileged_bpf_disabled = ${sysctl})`, fix: fixOf(missingCapabilities()) };
   }
   if (errno === ENOSYS) return { unavailable: 'unsupported', what, why, fix: 'this kernel was built without bpf(2) (CONFIG_BPF_SYSCALL); the tracefs tier does without' };
   return { unavailable: 'failed', what, why };
+}
+
+/** What loading a tracing program takes (capabilities(7)): numbers of include/uapi/linux/capability.h. CAP_SYS_ADMIN does for both. */
+const NEEDED = [['CAP_BPF', 39n], ['CAP_PERFMON', 38n]] as const;
+const CAP_SYS_ADMIN = 21n;
+
+/** Which of them this process lacks; undefined when that cannot be read. */
+function missingCapabilities(): readonly string[] | undefined {
+  const held = /^CapEff:\s*([0-9a-f]+)$/m.exec(readSysctl('/proc/self/status') ?? '')?.[1];
+  if (held === undefined) return undefined;
+  const mask = BigInt(`0x${held}`);
+  const has = (bit: bigint): boolean => ((mask >> bit) & 1n) === 1n;
+  return has(CAP_SYS_ADMIN) ? [] : NEEDED.flatMap(([name, bit]) => (has(bit) ? [] : [name]));
+}
+
+function fixOf(missing: readonly string[] | undefined): string {
+  switch (missing?.length) {
+    case undefined: return 'run as root, or with CAP_BPF and CAP_PERFMON';
+    case 0: return 'this process has the capabilities: a seccomp filter, a user namespace or kernel lockdown (cat /sys/kernel/security/lockdown; confidentiality allows no BPF tracing) refuses it';
+    default: return `run as root, or also with ${missing?.join(' and ')}`;
+  }
 }
 
 function readSysctl(path: string): string | undefined {
