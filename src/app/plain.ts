@@ -1,5 +1,6 @@
 import type { Incident } from '../model/incident.ts';
 import { renderSummary, terminalOptions, type TextOptions } from '../views/cli/index.ts';
+import type { Diagram } from '../report/index.ts';
 import type { ProbeState } from './session.ts';
 import type { Summary } from './stream.ts';
 
@@ -9,7 +10,7 @@ export function look(stream: NodeJS.WriteStream, plain = false): TextOptions & {
 }
 
 /** The end of a run, as text. */
-export function plainSummary(summary: Summary, stream: NodeJS.WriteStream, plain = false, more: { readonly ran?: number; readonly probes?: readonly ProbeState[] } = {}): string {
+export function plainSummary(summary: Summary, stream: NodeJS.WriteStream, plain = false, more: { readonly ran?: number; readonly probes?: readonly ProbeState[]; readonly diagrams?: ReadonlyMap<string, Diagram> } = {}): string {
   return renderSummary({ ...summary, ...more }, { ...look(stream, plain), now: Date.now() });
 }
 

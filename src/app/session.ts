@@ -12,6 +12,8 @@ import type { HostRecord, RawRecord } from '../model/record.ts';
 import { isUnavailable } from '../model/unavailable.ts';
 import { symbolsOnce } from './symbols.ts';
 import { createTimeline, type Timeline } from '../timeline/index.ts';
+import type { Diagram } from '../report/index.ts';
+import { createDiagrams } from './diagrams.ts';
 import { filtersAnything, wanted, type FlowFilter } from './flow-filter.ts';
 import type { Probes } from './probes.ts';
 
@@ -48,6 +50,8 @@ export interface Session {
   readonly netns: readonly Netns[];
   readonly diagnosis: Diagnosis;
   readonly eventsSeen: number;
+  /** Sequence diagrams by incident id. */
+  readonly diagrams: ReadonlyMap<string, Diagram>;
   readonly losses: readonly { source: string; count: number; text: string }[];
   /** Reads what is known before anything is lost, so that counters have a before. */
   baseline(): Promise<void>;
@@ -93,6 +97,7 @@ export function createSession(options: SessionOptions): Session {
     victims: victimsOf,
     fromAnswers: createAnswerSymptoms(options.netns.slice(0, POLLED_NETNS), options.host.time),
   });
+  const diagrams = createDiagrams(options.host.realtimeOffset);
   const losses: { source: string; count: number; text: string }[] = [];
   const inFlight = new Set<Promise<void>>();
   const lastText = new Map<string, string>();
@@ -114,6 +119,7 @@ export function createSession(options: SessionOptions): Session {
       losses.push(loss);
       listener.missed?.(loss);
     }
+    diagrams.event(event);
     diagnosis.add(event);
   };
 
@@ -178,6 +184,7 @@ export function createSession(options: SessionOptions): Session {
     const { incidents, questions } = diagnosis.judge(tick());
     for (const question of questions) void ask(question).then(() => (stopping ? undefined : judge()));
     const visible = show(incidents);
+    diagrams.incidents(visible);
     if (visible.length > 0) listener.incidents?.(visible);
   };
   let quietSince = 0;
@@ -189,6 +196,7 @@ export function createSession(options: SessionOptions): Session {
     get eventsSeen() {
       return eventsSeen;
     },
+    diagrams: diagrams.all,
     losses,
     baseline: async () => {
       if (options.netns.length === 0 || options.netns.length > BASELINE_NETNS) return;
@@ -227,6 +235,7 @@ export function createSession(options: SessionOptions): Session {
       const end = tick(true);
       diagnosis.judge(end, true);
       const final = show(diagnosis.incidents(end));
+      diagrams.incidents(final);
       probes.close();
       return final;
     },

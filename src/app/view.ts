@@ -1,5 +1,5 @@
 import type { Incident } from '../model/incident.ts';
-import { createRates, type WatchState } from '../report/index.ts';
+import { createRates, type Diagram, type WatchState } from '../report/index.ts';
 import { renderArmed, renderIncident, renderLoss, renderUpdate } from '../views/cli/index.ts';
 import { createTui, type Tui } from '../views/tui/index.ts';
 import type { Live } from './live.ts';
@@ -46,6 +46,7 @@ function plainView(output: Output, plain: boolean): WatchView {
   const lastUpdate = new Map<string, number>();
   const started = Date.now();
   let probes: readonly ProbeState[] = [];
+  let diagrams: ReadonlyMap<string, Diagram> = new Map();
   return {
     listener: {
       incidents: (incidents) => {
@@ -62,11 +63,12 @@ function plainView(output: Output, plain: boolean): WatchView {
       },
       missed: (loss) => output.write(renderLoss(loss, look(process.stdout, plain))),
     },
-    armed: (line) => {
+    armed: (line, live) => {
       probes = line.probes;
+      diagrams = live.session.diagrams;
       output.write(renderArmed(line, look(process.stdout, plain)));
     },
-    summary: (summary) => output.write(plainSummary(summary, process.stdout, plain, { ran: Date.now() - started, probes })),
+    summary: (summary) => output.write(plainSummary(summary, process.stdout, plain, { ran: Date.now() - started, probes, diagrams })),
   };
 }
 
@@ -90,7 +92,7 @@ function screenView(output: Output, quit: () => void): WatchView {
     return {
       now, started, hostname: live.host.hostname, kernel: live.host.kernel, netns: line.netns,
       probes: line.probes.map((p) => ({ ...p, ...(WITHOUT[p.id] === undefined ? {} : { without: WITHOUT[p.id] }) })) as WatchState['probes'],
-      incidents, rates: rates.series(), losses: live.session.losses, cost: cost(live.session.eventsSeen),
+      incidents, rates: rates.series(), losses: live.session.losses, diagrams: live.session.diagrams, cost: cost(live.session.eventsSeen),
     };
   };
   return {
@@ -111,7 +113,7 @@ function screenView(output: Output, quit: () => void): WatchView {
     summary: async (summary) => {
       clearInterval(timer);
       await tui?.close();
-      output.write(plainSummary(summary, process.stdout, false, { ran: Date.now() - started, probes: line?.probes ?? [] }));
+      output.write(plainSummary(summary, process.stdout, false, { ran: Date.now() - started, probes: line?.probes ?? [], ...(live === undefined ? {} : { diagrams: live.session.diagrams }) }));
     },
   };
 }

@@ -6,3 +6,4 @@ export type { CounterSeries, ReportHost, ReportInput, StackCount, Timeline } fro
 export * from './vocabulary.ts';
 export type { CostLine, LossLine, ProbeLine, RateSeries, WatchState } from './watch-state.ts';
 export { age, byteSize, clock, counted, grouped, sentence, short, span } from './words.ts';
+export { sequenceOf, type SequenceOptions } from './sequence.ts';
