@@ -23,6 +23,8 @@ const OPTIONS: Readonly<Record<string, Privilege>> = {
   '1|69': { what: 'SO_PREFER_BUSY_POLL', anyOf: [NET_ADMIN], errno: 'EPERM' },
   '1|61': { what: 'SO_TXTIME', anyOf: [NET_ADMIN], errno: 'EPERM' },
   '1|50': { what: 'SO_ATTACH_BPF', anyOf: [], errno: 'EPERM' },
+  '1|26': { what: 'SO_ATTACH_FILTER', anyOf: [], errno: 'EPERM' },
+  '1|27': { what: 'SO_DETACH_FILTER', anyOf: [], errno: 'EPERM' },
   '1|44': { what: 'SO_LOCK_FILTER', anyOf: [], errno: 'EPERM' },
   '0|19': { what: 'IP_TRANSPARENT', anyOf: [NET_RAW, NET_ADMIN], errno: 'EPERM' },
   '41|75': { what: 'IPV6_TRANSPARENT', anyOf: [NET_RAW, NET_ADMIN], errno: 'EPERM' },
