@@ -68,7 +68,7 @@ export async function labRun(cause: string, options: LabOptions): Promise<void> 
   process.on('SIGTERM', stop);
   process.on('SIGHUP', stop);
   try {
-    await run(folder, fault, place, options, stopped.signal);
+    await run(folder, fault, place, options, stopped);
   } finally {
     const names = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' }).stdout?.split('\n').map((l) => l.split(' ')[0] ?? '').filter((n) => n.startsWith(`${place.id}-`)) ?? [];
     if (options.keep === true && !stopped.signal.aborted) process.stderr.write(`kept: namespaces ${names.join(', ')}; to remove them: LAB_ID=${place.id} LAB_DIR=${place.folder} NODE=${process.execPath} ${folder}/step ${fault.cause} teardown\n`);
@@ -76,9 +76,10 @@ export async function labRun(cause: string, options: LabOptions): Promise<void> 
   }
 }
 
-async function run(folder: string, fault: Fault, place: LabPlace, options: LabOptions, signal: AbortSignal): Promise<void> {
+async function run(folder: string, fault: Fault, place: LabPlace, options: LabOptions, stop: AbortController): Promise<void> {
+  const { signal } = stop;
   const json = options.json === true;
-  const output = createOutput(() => process.exit(EXIT.done));
+  const output = createOutput(() => stop.abort());
   const say = (text: string): void => {
     if (!json && options.watch !== true) output.write(`${text}\n`);
   };
@@ -94,7 +95,12 @@ async function run(folder: string, fault: Fault, place: LabPlace, options: LabOp
   const watched = startWatch(netns, json ? (line) => output.write(`${line}\n`) : () => undefined);
   const abort = (): void => void watched.child.kill('SIGINT');
   signal.addEventListener('abort', abort);
-  await watched.armed;
+  try {
+    await watched.armed;
+  } catch (error) {
+    if (signal.aborted) return;
+    throw error;
+  }
   say('armed; now the traffic');
   const running = startStep(folder, fault.cause, traffic, place);
   signal.addEventListener('abort', () => running.child.kill());
