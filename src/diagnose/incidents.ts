@@ -15,6 +15,8 @@ export interface Growing {
   /** When it was last given out, and what it looked like then. */
   shown?: { readonly time: Mono; readonly text: string };
   rejudged: Mono;
+  /** Something about it has changed since it was drawn last. */
+  changed: boolean;
 }
 
 export function incidentKey(netns: Netns, verdict: Verdict): string {

@@ -1,6 +1,6 @@
 import { mono, type Mono, type Netns } from '../base/brand.ts';
 import type { Cause } from '../model/cause.ts';
-import type { Event } from '../model/event.ts';
+import type { CallEvent, DropCountEvent, DropEvent, Event } from '../model/event.ts';
 import type { Evidence, HostFacts } from '../model/evidence.ts';
 import type { Incident, Victim } from '../model/incident.ts';
 import type { Question } from '../model/question.ts';
@@ -8,8 +8,9 @@ import type { Symptom } from '../model/symptom.ts';
 import { counts } from './counts.ts';
 import { draw, incidentId, incidentKey, rank, type Growing } from './incidents.ts';
 import { judge, type Verdict } from './judge.ts';
+import { signature } from './signature.ts';
 import { createSigns, type Sign } from './signs.ts';
-import { createStore, type View } from './store.ts';
+import { countKey, callKey, createStore, type View } from './store.ts';
 
 /**
  * From events to verdicts. Fed with events in order; {@link Diagnosis.judge} is called now and then, gives back what
@@ -22,8 +23,12 @@ export interface Diagnosis {
   judge(now: Mono, last?: boolean): { readonly incidents: readonly Incident[]; readonly questions: readonly Question[] };
   /** All incidents as they stand, most important first. */
   incidents(now: Mono): readonly Incident[];
+  /** The incident that an event which was added belongs to; undefined before it was judged, and for a call that was joined to its drop. */
+  incidentOf(event: DropEvent | CallEvent): { readonly id: string; readonly cause: string } | undefined;
   /** Exact number of packets dropped so far, every cause and `info` included. */
   readonly packetsDropped: number;
+  /** Of those, how many the probe counted without describing them: it samples a flood, and a full ring buffer keeps nothing. */
+  readonly undescribed: { readonly packets: number; /** Counters without a single description. */ readonly unseen: readonly DropCountEvent[] };
 }
 
 export interface DiagnosisOptions {
@@ -53,6 +58,8 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   const growing = new Map<string, Growing>();
   const unjudged = new Set<Sign>();
   const sampled = new Map<Netns, number>();
+  /** Kernel-side counter → incidents that it counts. */
+  const owners = new Map<string, Set<string>>();
   const iso = (time: Mono): string => new Date(Number((time + options.realtimeOffset) / 1_000_000n)).toISOString();
 
   const counted = (netns: Netns): number => {
@@ -80,13 +87,15 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     }
     let incident = growing.get(key);
     if (incident === undefined) {
-      incident = { key, id: incidentId(key), netns: sign.symptom.netns, verdict, signs: [], rejudged: now };
+      incident = { key, id: incidentId(key), netns: sign.symptom.netns, verdict, signs: [], rejudged: now, changed: true };
       growing.set(key, incident);
     } else if (verdict.found.confidence >= incident.verdict.found.confidence) {
       incident.verdict = verdict;
     }
     if (sign.incident !== key) incident.signs.push(sign);
+    if (sign.countKey !== undefined) owners.set(sign.countKey, (owners.get(sign.countKey) ?? new Set<string>()).add(key));
     sign.incident = key;
+    incident.changed = true;
   };
 
   const victimsOf = (incident: Growing, total: number, now: Mono): readonly Victim[] => {
@@ -94,6 +103,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     if (own !== undefined) return own;
     const merged = new Map<string, Victim>();
     for (const sign of incident.signs) {
+      if (merged.size >= MAX_VICTIMS) break;
       for (const { symptom, count } of sign.victims.values()) {
         const view: View = store.view(sign.first, mono(0n), now);
         for (const victim of options.victims(view, symptom)) {
@@ -101,6 +111,8 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
           const known = merged.get(key);
           merged.set(key, { ...(known ?? victim), count: (known?.count ?? 0) + count });
         }
+        // who it was is not known yet: to be drawn again
+        if (view.pending) incident.changed = true;
         if (merged.size >= MAX_VICTIMS) break;
       }
     }
@@ -122,8 +134,26 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
       for (const c of store.dropCounts.values()) sum += c.packets;
       return sum;
     },
+    get undescribed() {
+      let packets = 0;
+      const unseen: DropCountEvent[] = [];
+      for (const [key, c] of store.dropCounts) {
+        const seen = signs.seenPerCounter.get(key) ?? 0;
+        packets += Math.max(0, c.packets - seen);
+        if (seen === 0) unseen.push(c);
+      }
+      return { packets, unseen };
+    },
     add: (event) => {
+      const counter = counterOf(event);
+      const before = counter === undefined ? undefined : store.exact(counter)?.count;
       store.add(event);
+      if (counter !== undefined && store.exact(counter)?.count !== before) {
+        for (const key of owners.get(counter) ?? []) {
+          const incident = growing.get(key);
+          if (incident !== undefined) incident.changed = true;
+        }
+      }
       switch (event.kind) {
         case 'drop':
           sampled.set(event.netns, (sampled.get(event.netns) ?? 0) + 1);
@@ -139,22 +169,29 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     judge: (now, last = false) => {
       for (const symptom of options.fromAnswers(store.view(now, mono(0n), now), store.answers)) signs.addOther(symptom);
       const changed = signs.takeChanged();
-      for (const sign of changed) if (!sign.judged) unjudged.add(sign);
+      for (const sign of changed) {
+        if (!sign.judged) unjudged.add(sign);
+        const incident = sign.incident === undefined ? undefined : growing.get(sign.incident);
+        if (incident !== undefined) incident.changed = true;
+      }
       let budget = last ? Infinity : JUDGED_AT_ONCE;
       for (const sign of [...unjudged]) {
         if (budget-- <= 0) break;
         take(sign, now, last);
       }
+      // with many incidents each is looked at again less often: the work stays the same
+      const lookAgain = LOOK_AGAIN * BigInt(Math.max(1, Math.ceil(growing.size / 16)));
       for (const incident of [...growing.values()]) {
         const lead = incident.signs[0];
-        if (lead === undefined || now - incident.rejudged < LOOK_AGAIN || lead.last <= incident.rejudged) continue;
+        if (lead === undefined || now - incident.rejudged < lookAgain || lead.last <= incident.rejudged) continue;
         incident.rejudged = now;
         lead.asOf = now;
         unjudged.add(lead);
       }
       const news: Incident[] = [];
       for (const incident of growing.values()) {
-        if (incident.shown !== undefined && now - incident.shown.time < SHOW_AGAIN) continue;
+        if (!incident.changed || (incident.shown !== undefined && now - incident.shown.time < SHOW_AGAIN)) continue;
+        incident.changed = false;
         const drawn = shown(incident, now);
         const text = JSON.stringify(drawn);
         if (text === incident.shown?.text) continue;
@@ -163,6 +200,25 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
       }
       return { incidents: news, questions: store.takeQuestions() };
     },
+    incidentOf: (event) => {
+      const sign = event.kind === 'drop'
+        ? signs.all.get(signature({ kind: 'drop', netns: event.netns, first: event.time, drop: event })) ?? signs.all.get(`rest|${countKey(event)}`)
+        : signs.all.get(signature({ kind: 'call', netns: event.netns, first: event.time, call: event }));
+      const incident = sign?.incident === undefined ? undefined : growing.get(sign.incident);
+      return incident === undefined ? undefined : { id: incident.id, cause: incident.verdict.cause.id };
+    },
     incidents: (now) => rank([...growing.values()].map((incident) => shown(incident, now))),
   };
+}
+
+/** The counter that an event is a reading of. */
+function counterOf(event: Event): string | undefined {
+  switch (event.kind) {
+    case 'drop-count':
+      return countKey(event);
+    case 'call-count':
+      return callKey(event.pid, event.syscall, event.errno);
+    default:
+      return undefined;
+  }
 }
