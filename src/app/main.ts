@@ -119,6 +119,19 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
     .option('--fail-on-incident', 'exit 1 when an incident above info was found')
     .action(async (file: string, options) => (await import('./replay-command.ts')).replayCommand(file, options));
 
+  filtering(whydrop.command('report'))
+    .description('one page of HTML about a recording: no script, no request, to hand on')
+    .argument('<file>', 'a recording')
+    .requiredOption('-o, --output <file>', 'the page')
+    .action(async (file: string, options) => (await import('./report.ts')).reportCommand(file, options));
+
+  filtering(whydrop.command('export'))
+    .description('a recording for other tools: Wireshark, Perfetto, spreadsheets, flame graphs')
+    .argument('<file>', 'a recording')
+    .addOption(new Option('--to <format>', 'pcapng: the dropped packets; perfetto: Chrome trace JSON; folded: stacks').choices(['pcapng', 'perfetto', 'json', 'csv', 'folded']).makeOptionMandatory())
+    .option('-o, --output <file>', 'where to; without it to stdout')
+    .action(async (file: string, options) => (await import('./export.ts')).exportCommand(file, options));
+
   whydrop
     .command('analyze')
     .description('a verdict from text that others collected: logs, ftrace text, counters, conntrack listings and events, rules, dmesg')

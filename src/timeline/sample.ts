@@ -79,7 +79,7 @@ function stackOf(v: DataView, symbols: Symbols): readonly Place[] {
 }
 
 /** Where the headers are within the copied window; what is unset or cannot be is left out. */
-function headersOf(v: DataView, protocol: number, length: number): Parameters<typeof decodePacket>[1] {
+export function headersOf(v: DataView, protocol: number, length: number): Parameters<typeof decodePacket>[1] {
   const window = v.getUint16(DROP.window, true);
   const mac = v.getUint16(DROP.mac, true);
   const network = v.getUint16(DROP.network, true);

@@ -1,0 +1,128 @@
+import { stackCounts } from '../exports/index.ts';
+import type { Event } from '../model/event.ts';
+import type { Incident } from '../model/incident.ts';
+import { isUnavailable } from '../model/unavailable.ts';
+import { decodeConntrackStat, totalOf } from '../formats/nf-conntrack-stat.ts';
+import { decodeSnmp } from '../formats/snmp.ts';
+import type { CounterSeries, Diagram, ReportInput, Timeline } from '../report/index.ts';
+import { sequenceOf } from '../report/sequence.ts';
+import { renderReport } from '../views/html/index.ts';
+import type { FilterOptions } from './flow-filter.ts';
+import { judged, version, type Judged } from './judged.ts';
+import { writeOutput } from './output-file.ts';
+import { WITHOUT } from './probes.ts';
+import { openRecording } from './replay-command.ts';
+
+export interface ReportOptions extends FilterOptions {
+  readonly output: string;
+}
+
+/** `whydrop report FILE -o OUT.html`: one page without script or request, to hand on. */
+export function reportCommand(path: string, options: ReportOptions): void {
+  const input = reportInput(judged(openRecording(path), options));
+  const written = writeOutput(options.output, [renderReport(input)]);
+  if (options.output !== '-') process.stderr.write(`wrote ${options.output}: ${written} bytes, ${input.incidents.length} incidents\n`);
+}
+
+/** All that the page shows, from a recording that was judged. */
+export function reportInput({ exported, replayed, records, all }: Judged): ReportInput {
+  const { host, first, last } = replayed;
+  const iso = (time: bigint): string => new Date(Number((time + host.realtimeOffset) / 1_000_000n)).toISOString();
+  const names = exported.netnsNames;
+  const watched = host.netns.length > 0 ? host.netns : [...new Set(exported.incidents.map((i) => i.where.netns.inode))].map((inode) => ({ inode, name: names.get(inode) }));
+  const timeline = timelineOf(exported.events.map(({ event, incident }) => ({ time: event.time, cause: incident?.cause, call: event.kind === 'call' })), exported.incidents, first, last);
+  return {
+    host: exported.host,
+    from: iso(first), to: iso(last),
+    netns: watched.map(({ inode, name }) => ({ inode, ...(name === undefined ? {} : { name }) })),
+    incidents: exported.incidents,
+    probes: records.flatMap((r) => r.record !== 'probe' ? [] : [{
+      id: r.id, state: r.unavailable === undefined ? 'armed' as const : 'unavailable' as const,
+      ...(r.unavailable === undefined ? {} : { why: r.unavailable.why, ...(r.unavailable.fix === undefined ? {} : { fix: r.unavailable.fix }) }),
+      ...(WITHOUT[r.id] === undefined ? {} : { without: WITHOUT[r.id]! }),
+    }]),
+    losses: exported.losses,
+    ...(timeline === undefined ? {} : { timeline }),
+    counters: countersOf(all, first, (inode) => (watched.length > 1 ? `${names.get(inode) ?? inode} ` : '')),
+    stacks: stackCounts(exported),
+    diagrams: diagramsOf(all, exported.incidents, host.realtimeOffset),
+    command: `whydrop report (version ${version})`,
+  };
+}
+
+/** Steps of the time line: at most this many. */
+const STEPS = 600;
+
+/**
+ * Losses per step and cause. Where the kernel counted more than was sampled, each sample stands for its share of the
+ * incident's exact count.
+ */
+function timelineOf(events: readonly { time: bigint; cause: string | undefined; call: boolean }[], incidents: readonly Incident[], first: bigint, last: bigint): Timeline | undefined {
+  if (events.length === 0) return undefined;
+  const ms = Math.max(1, Number((last - first) / 1_000_000n));
+  const stepMs = STEP_SIZES.find((s) => ms / s <= STEPS) ?? Math.ceil(ms / STEPS);
+  const steps = Math.floor(ms / stepMs) + 1;
+  const dropped = new Set(events.flatMap((e) => (e.call ? [] : [e.cause])));
+  const series = new Map<string, number[]>();
+  for (const { time, cause, call } of events) {
+    if (call && dropped.has(cause)) continue; // its packet was counted
+    const key = cause ?? 'unknown';
+    const counts = series.get(key) ?? Array.from({ length: steps }, () => 0);
+    series.set(key, counts);
+    const step = Math.min(steps - 1, Math.max(0, Math.floor(Number((time - first) / 1_000_000n) / stepMs)));
+    counts[step] = (counts[step] ?? 0) + 1;
+  }
+  return {
+    stepMs,
+    series: [...series].map(([cause, counts]) => {
+      const seen = counts.reduce((a, b) => a + b, 0);
+      const exact = incidents.reduce((n, i) => (i.cause.id === cause ? n + i.count : n), 0);
+      const share = exact > seen ? exact / seen : 1;
+      return { cause, counts: counts.map((n) => Math.round(n * share)) };
+    }),
+  };
+}
+
+const STEP_SIZES = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000];
+
+/** Counters whose names speak of loss or refusal. */
+const OF_LOSS = /err|drop|fail|discard|noport|overflow|invalid|clash|chaintoolong|timeout|prune|backlog|reject|noroute|restart|retrans|collapsed|abort/i;
+const MOST_COUNTERS = 12;
+
+function countersOf(events: readonly Event[], first: bigint, prefix: (netns: number) => string): CounterSeries[] {
+  const series = new Map<string, [number, number][]>();
+  for (const event of events) {
+    if (event.kind !== 'answer' || event.question.topic !== 'proc' || typeof event.body !== 'string' || isUnavailable(event.body)) continue;
+    const { argument } = event.question;
+    const values = argument === 'net/stat/nf_conntrack' ? totalOf(decodeConntrackStat(event.body).cpus)
+      : argument === 'net/snmp' || argument === 'net/netstat' ? decodeSnmp(event.body).values : undefined;
+    if (values === undefined) continue;
+    const ms = Number((event.time - first) / 1_000_000n);
+    const group = argument === 'net/stat/nf_conntrack' ? 'nf_conntrack ' : '';
+    for (const [name, value] of values) {
+      if (!OF_LOSS.test(name)) continue;
+      const key = `${prefix(event.question.netns ?? 0)}${group}${name}`;
+      const points = series.get(key) ?? [];
+      series.set(key, points);
+      points.push([Math.max(0, ms), value]);
+    }
+  }
+  const moved = (points: readonly (readonly [number, number])[]): number => (points.at(-1)?.[1] ?? 0) - (points[0]?.[1] ?? 0);
+  return [...series].filter(([, points]) => moved(points) > 0).sort((a, b) => moved(b[1]) - moved(a[1])).slice(0, MOST_COUNTERS).map(([name, points]) => ({ name, points }));
+}
+
+/** What is drawn of a race: its surroundings within this time, ms. */
+const BEFORE = 250, AFTER = 50;
+
+function diagramsOf(events: readonly Event[], incidents: readonly Incident[], realtimeOffset: bigint): ReadonlyMap<string, Diagram> {
+  const diagrams = new Map<string, Diagram>();
+  const wall = (time: bigint): number => Number((time + realtimeOffset) / 1_000_000n);
+  for (const incident of incidents) {
+    if (!incident.cause.id.startsWith('conntrack.')) continue;
+    const last = Date.parse(incident.last);
+    const around = events.filter((e) => (e.kind === 'exec' || !('netns' in e) || e.netns === incident.where.netns.inode) && wall(e.time) >= last - BEFORE && wall(e.time) <= last + AFTER);
+    const diagram = sequenceOf(around, { incident, realtimeOffset });
+    if (diagram !== undefined) diagrams.set(incident.id, diagram);
+  }
+  return diagrams;
+}

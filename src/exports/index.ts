@@ -1,0 +1,6 @@
+export { csvCell, csvLine, csvOf } from './csv.ts';
+export { COLUMNS, isoNs, rowOf, type CapturedHead, type Exported, type ExportedEvent, type Row } from './exported.ts';
+export { foldedOf, stackCounts } from './folded.ts';
+export { jsonOf } from './json.ts';
+export { pcapngOf } from './pcapng.ts';
+export { chromeTraceOf } from './perfetto.ts';
