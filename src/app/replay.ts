@@ -3,7 +3,7 @@ import { causes } from '../causes/index.ts';
 import { createAnswerSymptoms } from '../diagnose/from-answers.ts';
 import { createDiagnosis } from '../diagnose/index.ts';
 import { victimsOf } from '../evidence/socket/victims.ts';
-import type { Event } from '../model/event.ts';
+import type { CallEvent, DropEvent, Event } from '../model/event.ts';
 import type { Incident } from '../model/incident.ts';
 import type { HostRecord, RawRecord } from '../model/record.ts';
 import { createTimeline } from '../timeline/index.ts';
@@ -22,6 +22,8 @@ export interface Replayed {
   /** Times of the first and the last record. */
   readonly first: Mono;
   readonly last: Mono;
+  /** The incident that an event belongs to, where one is known. */
+  readonly incidentOf: (event: DropEvent | CallEvent) => { readonly id: string; readonly cause: string } | undefined;
 }
 
 export interface ReplayOptions {
@@ -76,5 +78,5 @@ export function replay(records: readonly RawRecord[], options: ReplayOptions): R
   for (const event of timeline.flush()) add(event);
   // a recording that was cut has no last judgement
   if (last > judged) diagnosis.judge(last, true);
-  return { host, incidents: show(diagnosis.incidents(last > judged ? last : judged)), losses, eventsSeen, first: host.time, last: mono(last) };
+  return { host, incidents: show(diagnosis.incidents(last > judged ? last : judged)), losses, eventsSeen, first: host.time, last: mono(last), incidentOf: diagnosis.incidentOf };
 }
