@@ -10,6 +10,7 @@ import { createTimeline } from '../timeline/index.ts';
 import { symbolsOf } from '../timeline/symbols.ts';
 import { filtersAnything, wanted, type FlowFilter } from './flow-filter.ts';
 import { hostFacts } from './live.ts';
+import { samplingLoss } from './sampling.ts';
 import { POLLED_NETNS } from './session.ts';
 import type { Loss } from './stream.ts';
 
@@ -78,5 +79,6 @@ export function replay(records: readonly RawRecord[], options: ReplayOptions): R
   for (const event of timeline.flush()) add(event);
   // a recording that was cut has no last judgement
   if (last > judged) diagnosis.judge(last, true);
+  losses.push(...samplingLoss(diagnosis.undescribed, losses));
   return { host, incidents: show(diagnosis.incidents(last > judged ? last : judged)), losses, eventsSeen, first: host.time, last: mono(last), incidentOf: diagnosis.incidentOf };
 }

@@ -10,6 +10,7 @@ import type { Incident } from '../model/incident.ts';
 import { questionKey, type Question, type Topic } from '../model/question.ts';
 import type { HostRecord, RawRecord } from '../model/record.ts';
 import { isUnavailable } from '../model/unavailable.ts';
+import { samplingLoss } from './sampling.ts';
 import { symbolsOnce } from './symbols.ts';
 import { createTimeline, type Timeline } from '../timeline/index.ts';
 import type { Diagram } from '../report/index.ts';
@@ -104,6 +105,7 @@ export function createSession(options: SessionOptions): Session {
   const timers: NodeJS.Timeout[] = [];
   const filtered = filtersAnything(filter);
   let eventsSeen = 0;
+  let leftOut = 0;
   let lastCounts = 0;
   let dirty = false;
   let moving = 0;
@@ -111,7 +113,10 @@ export function createSession(options: SessionOptions): Session {
 
   const add = (event: Event): void => {
     // exact counters know no flows: with a filter, samples are counted
-    if (!options.keep(event)) return;
+    if (!options.keep(event)) {
+      if (event.kind === 'drop') leftOut += 1;
+      return;
+    }
     if (filtered && (event.kind === 'drop-count' || event.kind === 'call-count' || !wanted(filter, event))) return;
     if (event.kind === 'drop' || event.kind === 'call') eventsSeen += 1;
     if (event.kind === 'missed') {
@@ -156,7 +161,8 @@ export function createSession(options: SessionOptions): Session {
     // a drop comes before the call that it makes fail: calls are drained first, so that no call is ahead of its drop
     const records: RawRecord[] = [];
     for (const probe of probes.armed) if (probe !== probes.drops) probe.drain((record) => records.push(record), last);
-    probes.drops?.drain((record) => records.push(record));
+    // at the end all that the ring holds: a drain takes a part of it
+    for (let n = 0; n < (last ? 64 : 1) && (probes.drops?.drain((record) => records.push(record), last) ?? 0) > 0; n++);
     records.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
     for (const record of records) take(record);
     const moved = records.length;
@@ -235,6 +241,7 @@ export function createSession(options: SessionOptions): Session {
       const end = tick(true);
       diagnosis.judge(end, true);
       const final = show(diagnosis.incidents(end));
+      losses.push(...samplingLoss(diagnosis.undescribed, losses, leftOut));
       diagrams.incidents(final);
       probes.close();
       return final;

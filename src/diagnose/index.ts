@@ -9,7 +9,6 @@ import { counts } from './counts.ts';
 import { draw, incidentId, incidentKey, rank, type Growing } from './incidents.ts';
 import { judge, type Verdict } from './judge.ts';
 import { signature } from './signature.ts';
-import { signature } from './signature.ts';
 import { createSigns, type Sign } from './signs.ts';
 import { countKey, callKey, createStore, type View } from './store.ts';
 
@@ -24,8 +23,6 @@ export interface Diagnosis {
   judge(now: Mono, last?: boolean): { readonly incidents: readonly Incident[]; readonly questions: readonly Question[] };
   /** All incidents as they stand, most important first. */
   incidents(now: Mono): readonly Incident[];
-  /** The incident that an event which was added belongs to; undefined before it was judged, and for a call that was joined to its drop. */
-  incidentOf(event: DropEvent | CallEvent): { readonly id: string; readonly cause: string } | undefined;
   /** The incident that an event which was added belongs to; undefined before it was judged, and for a call that was joined to its drop. */
   incidentOf(event: DropEvent | CallEvent): { readonly id: string; readonly cause: string } | undefined;
   /** Exact number of packets dropped so far, every cause and `info` included. */
@@ -202,13 +199,6 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
         news.push(drawn);
       }
       return { incidents: news, questions: store.takeQuestions() };
-    },
-    incidentOf: (event) => {
-      const sign = event.kind === 'drop'
-        ? signs.all.get(signature({ kind: 'drop', netns: event.netns, first: event.time, drop: event })) ?? signs.all.get(`rest|${countKey(event)}`)
-        : signs.all.get(signature({ kind: 'call', netns: event.netns, first: event.time, call: event }));
-      const incident = sign?.incident === undefined ? undefined : growing.get(sign.incident);
-      return incident === undefined ? undefined : { id: incident.id, cause: incident.verdict.cause.id };
     },
     incidentOf: (event) => {
       const sign = event.kind === 'drop'
