@@ -191,7 +191,7 @@ async function main(): Promise<void> {
   const whydrop = program();
   const overrideAll = (command: Command): void => {
     command.exitOverride();
-    command.configureOutput({ outputError: (text, write) => write(text.replace(/\n(\(Did you mean)/, ' $1')) });
+    command.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'whydrop: ').replace(/\n(\(Did you mean)/, ' $1')) });
     command.commands.forEach(overrideAll);
   };
   overrideAll(whydrop);
