@@ -69,6 +69,8 @@ const BASELINE: readonly { topic: Topic; argument?: string }[] = [
   { topic: 'proc', argument: 'net/stat/nf_conntrack' }, { topic: 'proc', argument: 'net/snmp' }, { topic: 'proc', argument: 'net/snmp6' }, { topic: 'proc', argument: 'net/netstat' },
   { topic: 'proc', argument: 'net/softnet_stat' }, { topic: 'proc', argument: 'net/xfrm_stat' },
 ];
+/** Waited for at most. */
+const BASELINE_MS = 2_500;
 /** More namespaces than this are not read beforehand: it would take longer than anyone waits. */
 const BASELINE_NETNS = 8;
 /** Polled while watching: losses that no event tells of. */
@@ -206,7 +208,11 @@ export function createSession(options: SessionOptions): Session {
     losses,
     baseline: async () => {
       if (options.netns.length === 0 || options.netns.length > BASELINE_NETNS) return;
-      await Promise.all(options.netns.flatMap((netns) => BASELINE.map((b) => ask({ ...b, netns }))));
+      const all = Promise.all(options.netns.flatMap((netns) => BASELINE.map((b) => ask({ ...b, netns }))));
+      // a tool that hangs holds up nothing: its answer comes when it comes
+      let timer: NodeJS.Timeout | undefined;
+      await Promise.race([all, new Promise((done) => (timer = setTimeout(done, BASELINE_MS)))]);
+      clearTimeout(timer);
     },
     run: () => {
       const look = (): void => {

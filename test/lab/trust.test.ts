@@ -1,0 +1,506 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { isUnavailable } from '../../src/model/unavailable.ts';
+import { allPids, readProcess } from '../../src/sources/process.ts';
+
+/* What docs/trust.md promises, each on the live kernel. */
+
+const root = new URL('../../', import.meta.url).pathname;
+const WHYDROP = `${root}whydrop`;
+const NODE = process.execPath;
+const BUNDLE = `${root}dist/whydrop.js`;
+const NS = `wdtrust-${process.pid}`;
+const PYTHON = '/usr/bin/python3';
+const skip = process.getuid?.() !== 0 ? 'needs root' : !existsSync('/usr/sbin/iptables') ? 'needs iptables' : false;
+const skipWithout = (file: string): string | false => skip || (existsSync(file) ? false : `needs ${file}`);
+const pause = (ms: number): Promise<void> => new Promise((go) => setTimeout(go, ms));
+
+const sh = (...command: string[]): string => {
+  const { status, stdout, stderr } = spawnSync(command[0] ?? '', command.slice(1), { encoding: 'utf8', maxBuffer: 1 << 27 });
+  assert.equal(status, 0, `${command.join(' ')}: ${stderr}`);
+  return stdout;
+};
+const python = (netns: string, code: string): string => sh('ip', 'netns', 'exec', netns, PYTHON, '-c', code);
+
+type Line = { type: string; [field: string]: unknown };
+interface Run {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  readonly lines: Line[];
+  text: string;
+  until(what: string, fits: (line: Line) => boolean, ms?: number): Promise<Line>;
+  readonly ended: Promise<number | null>;
+}
+
+const started = new Set<ChildProcess>();
+
+/** Straight into Node: the pid is whydrop's own. */
+function start(args: readonly string[], wrapper: readonly string[] = []): Run {
+  const [program, ...rest] = [...wrapper, NODE, BUNDLE, ...args];
+  const child = spawn(program ?? NODE, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+  started.add(child);
+  const run: { -readonly [K in keyof Run]: Run[K] } = {
+    child, pid: child.pid ?? 0, lines: [], text: '',
+    ended: new Promise((done) => child.once('exit', done)),
+    until: async (what, fits, ms = 15_000) => {
+      for (const deadline = performance.now() + ms; performance.now() < deadline; await pause(10)) {
+        const found = run.lines.find(fits);
+        if (found !== undefined) return found;
+      }
+      throw new Error(`${what} did not come; got ${run.lines.map((l) => l.type).join(', ')}; ${run.text.slice(-500)}`);
+    },
+  };
+  let left = '';
+  child.stdout?.on('data', (chunk: Buffer) => {
+    left += chunk.toString();
+    const whole = left.split('\n');
+    left = whole.pop() ?? '';
+    if (args.includes('--json')) for (const line of whole) run.lines.push(JSON.parse(line) as Line);
+    else run.text += whole.map((l) => `${l}\n`).join('');
+  });
+  child.stderr?.on('data', (chunk: Buffer) => (run.text += chunk.toString()));
+  return run;
+}
+const armed = async (args: readonly string[], wrapper: readonly string[] = []): Promise<Run> => {
+  const run = start(args, wrapper);
+  await run.until('armed', (l) => l.type === 'armed');
+  return run;
+};
+type Incident = { cause: { id: string }; count: number; [f: string]: unknown };
+const summaryOf = async (run: Run): Promise<{ incidents: Incident[]; loss: { source: string; count: number; text: string }[] }> => {
+  run.child.kill('SIGINT');
+  const line = await run.until('the summary', (l) => l.type === 'summary');
+  await run.ended;
+  return line as never;
+};
+const countOf = (incidents: readonly Incident[], cause: string): number => incidents.filter((i) => i.cause.id === cause).reduce((n, i) => n + i.count, 0);
+
+/** Sends that a rule refuses; gives how many the kernel refused. */
+const refusedSends = (netns: string, n: number, port = 9000): number => Number(python(netns, `
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); n = 0
+for i in range(${n}):
+    try: s.sendto(b'x', ('127.0.0.1', ${port}))
+    except PermissionError: n += 1
+print(n)`));
+
+before(() => {
+  if (skip !== false) return;
+  spawnSync(WHYDROP, ['--version']); // bundled before anything is timed
+  makeNetns(NS);
+});
+after(() => {
+  for (const child of started) if (child.exitCode === null) child.kill('SIGKILL'); // of tests that failed
+  if (skip === false) spawnSync('ip', ['netns', 'del', NS]);
+});
+function makeNetns(name: string): void {
+  sh('ip', 'netns', 'add', name);
+  sh('ip', '-n', name, 'link', 'set', 'lo', 'up');
+  sh('ip', 'netns', 'exec', name, 'iptables', '-A', 'OUTPUT', '-p', 'udp', '--dport', '9000', '-j', 'DROP');
+}
+
+// --- 1. nothing stays
+
+/** What a run could leave: BPF objects that a process of ours held (others' runs change theirs meanwhile), children, instances. */
+function bpfIdsOf(pid: number): Set<string> {
+  const ids = new Set<string>();
+  let names: string[];
+  try {
+    names = readdirSync(`/proc/${pid}/fdinfo`);
+  } catch {
+    return ids;
+  }
+  for (const fd of names) {
+    try {
+      const info = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8');
+      for (const [, kind, id] of info.matchAll(/^(map_id|prog_id|link_id):\s*(\d+)$/gm)) ids.add(`${kind}:${id}`);
+    } catch {
+      // closed meanwhile
+    }
+  }
+  return ids;
+}
+function bpfIdsNow(): Set<string> {
+  const ids = new Set<string>();
+  for (const [kind, list] of [['map_id', 'map'], ['prog_id', 'prog'], ['link_id', 'link']] as const) {
+    for (const { id } of JSON.parse(sh('bpftool', '-j', list, 'list')) as { id: number }[]) ids.add(`${kind}:${id}`);
+  }
+  return ids;
+}
+/** Processes that were children of a pid when they were looked at. */
+const childrenOf = (pid: number): number[] => {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter((c) => c !== '').map(Number);
+  } catch {
+    return [];
+  }
+};
+/** Of our own network namespace and of those sysctls that whoever watches might touch. */
+const settings = (): string => [
+  sh('ip', 'netns', 'exec', NS, 'iptables-save'), sh('ip', 'netns', 'exec', NS, 'nft', 'list', 'ruleset'),
+  ...['net/netfilter/nf_log_all_netns', 'kernel/kptr_restrict', 'kernel/perf_event_paranoid', 'kernel/unprivileged_bpf_disabled', 'kernel/bpf_stats_enabled', 'net/core/rmem_max', 'net/core/rmem_default', 'kernel/ftrace_enabled']
+    .map((s) => { try { return `${s}=${readFileSync(`/proc/sys/${s}`, 'utf8')}`; } catch { return ''; } }),
+  sh('ip', 'netns', 'exec', NS, 'sh', '-c', 'cat /proc/sys/net/ipv4/conf/all/* /proc/sys/net/netfilter/* 2>/dev/null || true'),
+].join('\n').replace(/^#.*$/gm, '').replace(/\[\d+:\d+\]|packets \d+ bytes \d+/g, '[]');
+
+async function killedAtRandom(times: number, args: readonly string[]): Promise<void> {
+  const before = settings();
+  const held = new Set<string>();
+  const children = new Set<number>();
+  let withPrograms = 0;
+  let random = 0x2545f491;
+  for (let i = 0; i < times; i++) {
+    const run = start(['watch', '--json', '--netns', NS, ...args]);
+    random = (Math.imul(random, 1_103_515_245) + 12_345) >>> 0;
+    await pause(40 + (random % 700));
+    run.child.kill('SIGSTOP'); // holds still while it is looked at
+    const ids = bpfIdsOf(run.pid);
+    if (ids.size > 0) withPrograms += 1;
+    for (const id of ids) held.add(id);
+    for (const child of childrenOf(run.pid)) children.add(child);
+    run.child.kill('SIGKILL');
+    await run.ended;
+  }
+  assert.ok(withPrograms > times / 4 || args.includes('tracefs'), `only ${withPrograms} of ${times} had loaded anything: the moments are not random enough`);
+  let left: string[] = [];
+  for (let i = 0; i < 50; i++) { // the kernel frees programs a moment after the process is gone
+    const now = bpfIdsNow();
+    left = [...held].filter((id) => now.has(id));
+    if (left.length === 0) break;
+    await pause(100);
+  }
+  assert.deepEqual(left, []);
+  for (let i = 0; i < 40 && [...children].some((pid) => existsSync(`/proc/${pid}/exe`)); i++) await pause(100);
+  assert.deepEqual([...children].filter((pid) => existsSync(`/proc/${pid}/exe`) && readFileSync(`/proc/${pid}/cmdline`, 'utf8') !== ''), []);
+  assert.equal(settings(), before);
+}
+
+test('SIGKILL at 50 random moments: no program, map, link, child, rule or sysctl of ours is left', { skip: skipWithout('/usr/sbin/bpftool'), timeout: 90_000 }, () => killedAtRandom(50, []));
+
+test('SIGKILL with the tracefs probe: the empty instance is reaped by the next start, nothing else is left', { skip: skipWithout('/usr/bin/unshare'), timeout: 60_000 }, async () => {
+  // tracefs in a private mount namespace, to look into it
+  const script = `mount -t tracefs tracefs /sys/kernel/tracing || exit 9
+    for t in 0.15 0.3 0.45 0.6 0.8 1.0; do
+      "$0" "$1" watch --json --netns ${NS} --probe tracefs > /dev/null 2>&1 & p=$!; sleep $t; kill -KILL $p; wait $p 2>/dev/null; pids="$pids $p"
+    done
+    left=; for p in $pids; do left="$left $(ls -d /sys/kernel/tracing/instances/whydrop-$p-* 2>/dev/null)"; done
+    for i in $left; do echo "left $(cat $i/tracing_on)"; done
+    "$0" "$1" watch --json --netns ${NS} --probe tracefs --for 300ms > /dev/null || exit 8
+    for p in $pids; do ls -d /sys/kernel/tracing/instances/whydrop-$p-* 2>/dev/null; done; echo end`;
+  const lines = sh('unshare', '-m', 'sh', '-c', script, NODE, BUNDLE).trim().split('\n');
+  assert.equal(lines.at(-1), 'end');
+  // whatever a killed run left had stopped tracing by itself, and is gone after the next start
+  for (const line of lines.slice(0, -1)) assert.equal(line, 'left 0');
+});
+
+// --- 2. every loss is visible
+
+test('stopped in the middle of a flood: what was not described is said, counts are exact, a replay says the same', { skip, timeout: 60_000 }, async () => {
+  const file = `/tmp/whydrop-trust-${process.pid}.whydrop`;
+  const run = await armed(['watch', '--json', '--netns', NS, '--record', file]);
+  try {
+    await pause(300);
+    run.child.kill('SIGSTOP');
+    // many counters, each with a burst of its own: the ethertype is part of the key
+    const frames = Number(python(NS, `
+import socket, struct
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(('lo', 0))
+n = 0
+for r in range(60):
+    for i in range(200):
+        n += s.send(bytes(12) + struct.pack('!H', 0x9100 + i) + bytes(50)) == 64
+print(n)`));
+    assert.equal(refusedSends(NS, 500, 9000), 500); // when the ring is full already
+    run.child.kill('SIGCONT');
+    await run.until('the loss', (l) => l.type === 'loss' && l['source'] === 'bpf-ring');
+    await pause(200);
+    const refused = 500 + refusedSends(NS, 20_000);
+    const { incidents, loss } = await summaryOf(run);
+    assert.equal(countOf(incidents, 'proto.unhandled'), frames);
+    assert.equal(countOf(incidents, 'netfilter.rule-drop'), refused);
+    const sampled = loss.find((l) => l.source === 'sampling');
+    const ring = loss.filter((l) => l.source === 'bpf-ring').reduce((n, l) => n + l.count, 0);
+    assert.ok(sampled !== undefined && ring > 1_000 && sampled.count > 15_000 && sampled.count + ring < frames + refused, JSON.stringify(loss));
+    const { stdout, status } = spawnSync(NODE, [BUNDLE, 'replay', '--json', file], { encoding: 'utf8', maxBuffer: 1 << 27 });
+    assert.equal(status, 0);
+    const again = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { incidents: unknown; loss: unknown };
+    assert.deepEqual(again.incidents, incidents);
+    assert.deepEqual(again.loss, loss);
+  } finally {
+    rmSync(file, { force: true });
+    run.child.kill('SIGKILL');
+  }
+});
+
+test('a netlink buffer that is too small for a flood of conntrack events: the number lost is said', { skip: skip || (existsSync('/usr/sbin/conntrack') ? false : 'needs conntrack'), timeout: 30_000 }, async () => {
+  sh('ip', 'netns', 'exec', NS, 'iptables', '-I', 'INPUT', '-m', 'conntrack', '--ctstate', 'NEW', '-p', 'udp', '--dport', '7000:7999', '-j', 'ACCEPT');
+  const { armConntrackWith } = await import('../../src/sources/conntrack/index.ts');
+  const { netnsInode } = await import('../../src/base/brand.ts');
+  const { statSync } = await import('node:fs');
+  const probe = armConntrackWith(8 * 1024, { netns: [netnsInode(statSync(`/run/netns/${NS}`).ino)], self: process.pid });
+  assert.ok(!isUnavailable(probe), isUnavailable(probe) ? probe.why : '');
+  try {
+    python(NS, `
+import socket
+for i in range(900):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(b'x', ('127.0.0.1', 7000 + i)); s.close()`);
+    const records: { record: string; count?: number; text?: string; question?: { topic: string } }[] = [];
+    while (probe.drain((r) => records.push(r as never)) > 0);
+    const missed = records.filter((r) => r.record === 'missed');
+    assert.equal(missed.length, 1, records.map((r) => r.record).join(' '));
+    assert.ok((missed[0]?.count ?? 0) > 100, missed[0]?.text);
+    assert.match(missed[0]?.text ?? '', /were lost in net:\[\d+\]; the table was read anew/);
+    assert.ok(records.some((r) => r.record === 'answer' && r.question?.topic === 'conntrack-table'));
+  } finally {
+    probe.close();
+    sh('ip', 'netns', 'exec', NS, 'iptables', '-D', 'INPUT', '1');
+  }
+});
+
+// --- 3. hostile data, end to end
+
+/** What no output may hold raw: C0 but newline, DEL, C1, line separators, bidi and zero-width characters. */
+const RAW = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/;
+const clean = (text: string, what: string): void => {
+  const found = RAW.exec(text);
+  assert.ok(found === null, `${what}: ${JSON.stringify(text.slice(Math.max(0, (found?.index ?? 0) - 80), (found?.index ?? 0) + 40))}`);
+};
+
+test('names, comments, paths and log lines that attack: nothing raw in plain output, JSON or HTML', { skip, timeout: 60_000 }, async () => {
+  const dir = mkdtempSync('/tmp/whydrop-hostile-');
+  const evil = `${NS}\u001b[2J<b>\u202e`;
+  const cgroup = existsSync('/sys/fs/cgroup/systemd') ? `/sys/fs/cgroup/systemd/wdtrust-${process.pid}\u001b[31m<i>.service` : undefined;
+  const file = `${dir}/a.whydrop`;
+  try {
+    sh('ip', 'netns', 'add', evil);
+    sh('ip', '-n', evil, 'link', 'set', 'lo', 'up');
+    sh('ip', '-n', evil, 'link', 'add', 'e\u001b[2J<i>\u009b', 'type', 'veth', 'peer', 'name', 'p\u001b]0;x\u0007');
+    for (const name of ['e\u001b[2J<i>\u009b', 'p\u001b]0;x\u0007']) sh('ip', '-n', evil, 'link', 'set', name, 'up');
+    sh('ip', '-n', evil, 'addr', 'add', '10.8.8.1/24', 'dev', 'e\u001b[2J<i>\u009b');
+    sh('ip', 'netns', 'exec', evil, 'iptables', '-A', 'OUTPUT', '-p', 'udp', '--dport', '9000', '-m', 'comment', '--comment', '\u001b]0;owned\u0007\n<script>alert(1)</script>\u202e', '-j', 'DROP');
+    if (cgroup !== undefined) mkdirSync(cgroup);
+    const victim = `
+import ctypes, os, socket, sys, time
+cg = ${cgroup === undefined ? 'None' : JSON.stringify(cgroup)}
+if cg: open(cg + '/cgroup.procs', 'w').write(str(os.getpid()))
+log = open(b'${dir}/x\\x1b[31m\\xff<u>.log', 'ab', 0)
+ctypes.CDLL(None).prctl(15, b'\\x1b[2J\\n<b>\\xff\\xc2\\x9b', 0, 0, 0)
+log.write(b'A' * 1000000 + b'\\x1b[2J\\xff Operation not permitted\\n')
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(120):
+    for to in (('10.8.8.9', 9000), ('127.0.0.1', 9), ('10.8.8.7', 55)):
+        try: s.sendto(b'x', to)
+        except OSError as e: log.write(b'2026-11-23 02:00:00 \\x1b]0;x\\x07<script>\\xff write UDPv4: Operation not permitted (code=1)\\r\\n')
+    time.sleep(0.02)
+if cg: open('/sys/fs/cgroup/systemd/cgroup.procs', 'w').write(str(os.getpid()))`;
+    const json = await armed(['watch', '--json', '--netns', evil, '--record', file]);
+    const plain = start(['watch', '--plain', '--netns', evil]);
+    await pause(700);
+    sh('nsenter', `--net=/run/netns/${evil}`, PYTHON, '-c', victim); // ip netns exec would hide the cgroups
+    plain.child.kill('SIGINT');
+    const { incidents } = await summaryOf(json);
+    await plain.ended;
+    await pause(50);
+    assert.equal(countOf(incidents, 'netfilter.rule-drop'), 120, JSON.stringify(incidents.map((i) => [i.cause.id, i.count, i['culprit']])));
+    assert.match(JSON.stringify(incidents), /\\u001b/, 'the data did come through, escaped');
+    for (const line of json.lines) assert.ok(!RAW.test(JSON.stringify(Object.keys(line))));
+    const raw = spawnSync(NODE, [BUNDLE, 'replay', '--json', file], { encoding: 'utf8', maxBuffer: 1 << 27 });
+    assert.equal(raw.status, 0, raw.stderr);
+    clean(raw.stdout, 'JSON');
+    for (const line of raw.stdout.trimEnd().split('\n')) assert.equal(typeof (JSON.parse(line) as Line).type, 'string');
+    clean(raw.stderr, 'stderr');
+    assert.match(plain.text, /rule/);
+    clean(plain.text, 'plain output');
+    const replayed = spawnSync(NODE, [BUNDLE, 'replay', file], { encoding: 'utf8', maxBuffer: 1 << 27 });
+    clean(replayed.stdout, 'replay');
+    const html = `${dir}/r.html`;
+    sh(NODE, BUNDLE, 'report', file, '-o', html);
+    const page = readFileSync(html, 'utf8');
+    clean(page, 'HTML');
+    assert.doesNotMatch(page, /<script|<b>\xff|<i>[^<]*\.service|<u>\.log/i);
+    assert.match(page, /&#60;(script|b|i)&#62;/);
+    const unknown = spawnSync(NODE, [BUNDLE, 'explain', '\u001b[2J\u009b<b>'], { encoding: 'utf8' });
+    assert.equal(unknown.status, 2);
+    clean(unknown.stdout + unknown.stderr, 'explain');
+  } finally {
+    spawnSync('ip', ['netns', 'del', evil]);
+    if (cgroup !== undefined) spawnSync('rmdir', [cgroup]);
+    rmSync(dir, { recursive: true, force: true });
+  }
+});
+
+// --- 4. least privilege
+
+const as = (...capabilities: readonly string[]): readonly string[] => {
+  const list = ['-all', ...capabilities.map((c) => `+${c}`)].join(',');
+  return ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', `--inh-caps=${list}`, `--ambient-caps=${list}`];
+};
+const doctorAs = (...capabilities: readonly string[]): Map<string, { state: string; why?: string; fix?: string }> => {
+  const text = sh('ip', 'netns', 'exec', NS, ...as(...capabilities), NODE, BUNDLE, 'doctor', '--json');
+  return new Map((JSON.parse(text) as { probes: { id: string; state: string; why?: string; fix?: string }[] }).probes.map((p) => [p.id, p]));
+};
+
+test('without root, with four capabilities: the own namespace is watched, with rule, owner and count', { skip: skipWithout('/usr/bin/setpriv'), timeout: 30_000 }, async () => {
+  const run = await armed(['watch', '--json'], ['ip', 'netns', 'exec', NS, ...as('bpf', 'perfmon', 'net_admin', 'syslog')]);
+  const refused = refusedSends(NS, 40);
+  await run.until('an incident', (l) => l.type === 'incident');
+  const { incidents } = await summaryOf(run);
+  const incident = incidents.find((i) => i.cause.id === 'netfilter.rule-drop');
+  assert.equal(incident?.count, refused);
+  assert.match((incident?.['culprit'] as { text: string }).text, /--dport 9000 -j DROP/);
+  assert.match((incident?.['victims'] as { process?: { comm: string } }[])[0]?.process?.comm ?? '', /^python3/);
+});
+
+test('doctor names exactly the capability that is missing, and for what', { skip: skipWithout('/usr/bin/setpriv'), timeout: 30_000 }, () => {
+  const full = doctorAs('bpf', 'perfmon', 'net_admin', 'syslog');
+  for (const id of ['drop-bpf', 'calls-bpf', 'exec-bpf', 'conntrack-events', 'read-nft', 'read-iptables', 'read-kernel-log', 'symbols']) assert.equal(full.get(id)?.state, 'armed', id);
+  const noPerfmon = doctorAs('bpf', 'net_admin', 'syslog');
+  assert.match(noPerfmon.get('drop-bpf')?.fix ?? '', /also with CAP_PERFMON$/);
+  assert.equal(noPerfmon.get('conntrack-events')?.state, 'armed');
+  const noBpf = doctorAs('perfmon', 'net_admin', 'syslog');
+  assert.match(noBpf.get('drop-bpf')?.fix ?? '', /also with CAP_BPF$/);
+  const noAdmin = doctorAs('bpf', 'perfmon', 'syslog');
+  assert.equal(noAdmin.get('drop-bpf')?.state, 'armed');
+  assert.match(noAdmin.get('read-nft')?.fix ?? '', /CAP_NET_ADMIN/);
+  assert.match(noAdmin.get('conntrack-events')?.fix ?? '', /CAP_NET_ADMIN/);
+  const noSyslog = doctorAs('bpf', 'perfmon', 'net_admin');
+  assert.match(noSyslog.get('symbols')?.fix ?? '', /CAP_SYSLOG/);
+  assert.match(noSyslog.get('read-kernel-log')?.fix ?? '', /CAP_SYSLOG/);
+  const nothing = doctorAs();
+  assert.match(nothing.get('drop-bpf')?.fix ?? '', /CAP_BPF and CAP_PERFMON$/);
+});
+
+test('replay needs no privilege and no kernel', { skip: skipWithout('/usr/bin/setpriv'), timeout: 30_000 }, async () => {
+  const file = `/tmp/whydrop-trust-${process.pid}-r.whydrop`;
+  const run = await armed(['watch', '--json', '--netns', NS, '--record', file]);
+  refusedSends(NS, 30);
+  await run.until('an incident', (l) => l.type === 'incident');
+  const { incidents } = await summaryOf(run);
+  try {
+    sh('chmod', '644', file);
+    // no /proc and no /sys either
+    const out = sh('unshare', '-m', 'sh', '-c', `mount -t tmpfs none /sys && exec "$@"`, 'sh', ...as(), NODE, BUNDLE, 'replay', '--json', file);
+    assert.deepEqual((JSON.parse(out.trim().split('\n').at(-1) ?? '') as { incidents: unknown }).incidents, incidents);
+  } finally {
+    rmSync(file, { force: true });
+  }
+});
+
+// --- 5. child commands
+
+test('an nft that hangs is reported, not waited for; its process is ended', { skip: skipWithout('/usr/bin/unshare'), timeout: 60_000 }, async () => {
+  const dir = mkdtempSync('/tmp/whydrop-nft-');
+  try {
+    writeFileSync(`${dir}/nft`, `#!/bin/sh\necho $$ >> ${dir}/pids\nexec sleep 3600\n`, { mode: 0o755 });
+    const began = performance.now();
+    // in a mount namespace of its own: /usr/sbin/nft is another's only there
+    const run = await armed(['watch', '--json', '--netns', NS], ['unshare', '-m', 'sh', '-c', `mount --bind ${dir}/nft /usr/sbin/nft && exec "$@"`, 'sh']);
+    const refused = refusedSends(NS, 25);
+    await run.until('an incident', (l) => l.type === 'incident');
+    const incidentMs = performance.now() - began;
+    const { incidents } = await summaryOf(run);
+    assert.ok(incidentMs < 12_000, `${incidentMs} ms`);
+    assert.ok(performance.now() - began < 16_000);
+    assert.equal(incidents.filter((i) => /netfilter|unknown/.test(i.cause.id)).reduce((n, i) => n + i.count, 0), refused);
+    const pids = readFileSync(`${dir}/pids`, 'utf8').trim().split('\n').map(Number);
+    assert.ok(pids.length > 0);
+    for (let i = 0; i < 30 && pids.some((pid) => existsSync(`/proc/${pid}/exe`)); i++) await pause(100);
+    assert.deepEqual(pids.filter((pid) => existsSync(`/proc/${pid}/exe`) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('sleep')), []);
+    const doctor = sh('unshare', '-m', 'sh', '-c', `mount --bind ${dir}/nft /usr/sbin/nft && exec "$@"`, 'sh', NODE, BUNDLE, 'doctor', '--json');
+    const nft = (JSON.parse(doctor) as { probes: { id: string; state: string; why?: string }[] }).probes.find((p) => p.id === 'read-nft');
+    assert.equal(nft?.state, 'unavailable');
+    assert.match(nft?.why ?? '', /running nft .*no end within \d+ ms/);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+// --- 6. at the same time, and under change
+
+test('two whydrops at once count the same flood, both exactly', { skip, timeout: 30_000 }, async () => {
+  const runs = await Promise.all([armed(['watch', '--json', '--netns', NS]), armed(['watch', '--json', '--netns', NS])]);
+  const refused = refusedSends(NS, 30_000);
+  for (const run of runs) assert.equal(countOf((await summaryOf(run)).incidents, 'netfilter.rule-drop'), refused);
+});
+
+test('a namespace deleted while it is watched: its losses stay told, the run ends well', { skip, timeout: 30_000 }, async () => {
+  const name = `${NS}-gone`;
+  makeNetns(name);
+  try {
+    const run = await armed(['watch', '--json', '--netns', name]);
+    const refused = refusedSends(name, 50);
+    sh('ip', 'netns', 'del', name);
+    await run.until('an incident', (l) => l.type === 'incident');
+    await pause(1_500);
+    const { incidents } = await summaryOf(run);
+    assert.equal(countOf(incidents, 'netfilter.rule-drop'), refused);
+    assert.equal(await run.ended, 0);
+  } finally {
+    spawnSync('ip', ['netns', 'del', name], { stdio: 'ignore' });
+  }
+});
+
+test('all namespaces watched, one made and deleted meanwhile: what it lost is told', { skip, timeout: 30_000 }, async () => {
+  const name = `${NS}-brief`;
+  const run = await armed(['watch', '--json', '--all-netns']);
+  try {
+    makeNetns(name);
+    const inode = Number(sh('stat', '-Lc', '%i', `/run/netns/${name}`));
+    const refused = refusedSends(name, 50);
+    sh('ip', 'netns', 'del', name);
+    await run.until('its incident', (l) => l.type === 'incident' && (l['where'] as { netns: { inode: number } }).netns.inode === inode);
+    const { incidents } = await summaryOf(run);
+    const own = incidents.filter((i) => (i['where'] as { netns: { inode: number } }).netns.inode === inode);
+    assert.equal(own.reduce((n, i) => n + i.count, 0), refused);
+    assert.equal(await run.ended, 0);
+  } finally {
+    run.child.kill('SIGKILL');
+    spawnSync('ip', ['netns', 'del', name], { stdio: 'ignore' });
+  }
+});
+
+test('an interface renamed while it is watched: counted on under one number', { skip, timeout: 30_000 }, async () => {
+  sh('ip', '-n', NS, 'link', 'add', 'before', 'type', 'veth', 'peer', 'name', 'peer0');
+  for (const dev of ['before', 'peer0']) sh('ip', '-n', NS, 'link', 'set', dev, 'up');
+  const send = (dev: string, n: number): number => Number(python(NS, `
+import socket, struct
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(('${dev}', 0))
+n = 0
+for i in range(${n}): n += s.send(bytes([255] * 6) + bytes(6) + struct.pack('!H', 0x88b5) + bytes(50)) == 64
+print(n)`));
+  try {
+    const run = await armed(['watch', '--json', '--netns', NS]);
+    const first = send('peer0', 40);
+    sh('ip', '-n', NS, 'link', 'set', 'before', 'down');
+    sh('ip', '-n', NS, 'link', 'set', 'before', 'name', 'after');
+    sh('ip', '-n', NS, 'link', 'set', 'after', 'up');
+    const second = send('peer0', 40);
+    await pause(600);
+    const { incidents } = await summaryOf(run);
+    assert.equal(countOf(incidents, 'proto.unhandled'), first + second);
+  } finally {
+    spawnSync('ip', ['-n', NS, 'link', 'del', 'peer0']);
+  }
+});
+
+test('processes that vanish while /proc is read are told as ended, never thrown', { skip: skip, timeout: 30_000 }, async () => {
+  const churn = spawn('sh', ['-c', 'i=0; while [ $i -lt 3000 ]; do /bin/true & i=$((i+1)); done; wait'], { stdio: 'ignore' });
+  const over = new Promise((done) => churn.once('exit', done));
+  let read = 0, ended = 0, running = true;
+  void over.then(() => (running = false));
+  while (running) {
+    for (const pid of allPids().slice(-40)) {
+      const facts = readProcess(pid);
+      read += 1;
+      if (isUnavailable(facts)) {
+        ended += 1;
+        assert.equal(facts.why, 'the process has ended', facts.why);
+      } else assert.ok(facts.pid === pid && facts.state !== '');
+    }
+    await pause(0);
+  }
+  assert.ok(read > 200, `${read} read`);
+  assert.ok(ended > 0, `none of ${read} vanished: nothing was tested`);
+});
