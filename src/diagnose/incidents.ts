@@ -10,6 +10,8 @@ export interface Growing {
   readonly key: string;
   readonly id: string;
   readonly netns: Netns;
+  /** Of an incident about many conversations: keys of all of them, its own and the few that have incidents of their own. */
+  readonly alike?: ReadonlySet<string>;
   verdict: Verdict;
   readonly signs: Sign[];
   /** When it was last given out, and what it looked like then. */
@@ -60,7 +62,7 @@ export function draw(growing: Growing, counts: { count: number; bytes: number },
       ...whereOf(lead),
     },
     victims,
-    culprit: found.culprit,
+    culprit: growing.alike === undefined ? found.culprit : { ...found.culprit, conversations: growing.alike.size },
     evidence: found.evidence,
     ruledOut: verdict.ruledOut,
     cannotTell: verdict.cannotTell,
@@ -83,12 +85,14 @@ const WEIGHT: Readonly<Record<Severity, number>> = { critical: 2, warning: 1, in
 
 /**
  * Most harm first: severity; then what is understood before what is not; then losses of whole conversations before
- * losses of messages about them (ICMP errors); then the number of packets.
+ * losses of messages about them (ICMP errors); then the number of packets, of an incident about many conversations
+ * that of one of them.
  */
 export function rank(incidents: readonly Incident[]): Incident[] {
   const about = (i: Incident): number => (i.victims.length > 0 && i.victims.every((v) => v.flow?.protocol.startsWith('icmp') === true) ? 0 : 1);
   const known = (i: Incident): number => (i.cause.id === 'unknown' ? 0 : 1);
+  const each = (i: Incident): number => (typeof i.culprit['conversations'] === 'number' ? Math.round(i.count / i.culprit['conversations']) : i.count);
   return [...incidents].sort(
-    (a, b) => WEIGHT[b.severity] - WEIGHT[a.severity] || known(b) - known(a) || about(b) - about(a) || b.count - a.count || (a.first < b.first ? -1 : a.first > b.first ? 1 : a.id < b.id ? -1 : 1),
+    (a, b) => WEIGHT[b.severity] - WEIGHT[a.severity] || known(b) - known(a) || about(b) - about(a) || each(b) - each(a) || b.count - a.count || (a.first < b.first ? -1 : a.first > b.first ? 1 : a.id < b.id ? -1 : 1),
   );
 }

@@ -49,8 +49,11 @@ const JUDGED_AT_ONCE = 64;
 const LOOK_AGAIN = 2_000_000_000n;
 /** An incident changes on the screen at most this often. */
 const SHOW_AGAIN = 1_000_000_000n;
+/** Incidents that differ only by the conversation; those of further conversations are one. */
+const MOST_ALIKE = 8;
 const MAX_SIGNS = 12_000;
 const MAX_VICTIMS = 50;
+const MAX_ALIKE = 65_536;
 
 export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   const store = createStore(options.host, options.realtimeOffset);
@@ -60,6 +63,8 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   const sampled = new Map<Netns, number>();
   /** Kernel-side counter → incidents that it counts. */
   const owners = new Map<string, Set<string>>();
+  /** Wide incident key → keys of all incidents, made or not, that it would be. */
+  const alikes = new Map<string, Set<string>>();
   const iso = (time: Mono): string => new Date(Number((time + options.realtimeOffset) / 1_000_000n)).toISOString();
 
   const counted = (netns: Netns): number => {
@@ -76,7 +81,21 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     settle(sign, verdict, now);
   };
 
-  const settle = (sign: Sign, verdict: Verdict, now: Mono): void => {
+  /** The verdict as it is, or, when many differ only by the conversation, the one about all further conversations. */
+  const widened = (netns: Netns, verdict: Verdict): { readonly verdict: Verdict; readonly alike?: Set<string> } => {
+    const { wider } = verdict.found;
+    const own = incidentKey(netns, verdict);
+    if (wider === undefined) return { verdict };
+    const wide = { ...verdict, found: { ...verdict.found, ...wider } };
+    const key = incidentKey(netns, wide);
+    const alike = alikes.get(key) ?? new Set<string>();
+    alikes.set(key, alike);
+    if (alike.size < MAX_ALIKE) alike.add(own);
+    return growing.has(own) || alike.size <= MOST_ALIKE ? { verdict } : { verdict: wide, alike };
+  };
+
+  const settle = (sign: Sign, judged: Verdict, now: Mono): void => {
+    const { verdict, alike } = widened(sign.symptom.netns, judged);
     const key = incidentKey(sign.symptom.netns, verdict);
     const current = sign.incident === undefined ? undefined : growing.get(sign.incident);
     if (current !== undefined && current.key !== key) {
@@ -87,7 +106,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     }
     let incident = growing.get(key);
     if (incident === undefined) {
-      incident = { key, id: incidentId(key), netns: sign.symptom.netns, verdict, signs: [], rejudged: now, changed: true };
+      incident = { key, id: incidentId(key), netns: sign.symptom.netns, verdict, signs: [], rejudged: now, changed: true, ...(alike === undefined ? {} : { alike }) };
       growing.set(key, incident);
     } else if (verdict.found.confidence >= incident.verdict.found.confidence) {
       incident.verdict = verdict;

@@ -10,6 +10,11 @@ export interface Found {
   readonly severity: Severity;
   /** Symptoms of one cause with one identity in one namespace are one incident: the rule's handle, the sysctl, the address and port. */
   readonly identity: string;
+  /**
+   * What to say when many findings differ in their identity only by the conversation (a port scan against a policy): beyond
+   * a few, the engine makes one incident of the others.
+   */
+  readonly wider?: { readonly identity: string; readonly explanation: string; readonly remedies: readonly Remedy[] };
   /** Plain words, three sentences: what happened, where, why; this host's names and numbers. */
   readonly explanation: string;
   readonly culprit: Culprit;

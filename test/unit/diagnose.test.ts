@@ -175,3 +175,27 @@ test('the same events give the same incidents, byte for byte', () => {
   assert.equal(run(), run());
 
 });
+
+test('a scan against one policy: a few incidents of its own, one for all the others; a service that suffers more comes first', () => {
+  const remedies = [{ text: 'accept all', risk: 'high' }] as const;
+  const policy = cause('test.policy', (s) => (s.kind === 'drop' && s.drop.packet.transport?.kind === 'udp' ? found(`policy ${s.drop.packet.transport.destinationPort}`, { wider: { identity: 'policy and more', explanation: 'Many.', remedies } }) : NOT_APPLICABLE));
+  const d = diagnosis([policy]);
+  for (let i = 0; i < 40; i++) d.add(drop({ port: 9000, seconds: 1 + i / 100 }));
+  for (let port = 1; port <= 200; port++) for (let n = 0; n < 2; n++) d.add(drop({ port, seconds: 2 + port / 100 }));
+  for (let i = 0; i < 10; i++) d.judge(at(5 + i));
+  const incidents = d.incidents(at(20));
+  assert.equal(incidents.length, 9);
+  assert.equal(incidents[0]?.culprit.text, 'policy 9000');
+  assert.equal(incidents[1]?.explanation, 'Many.');
+  assert.deepEqual([incidents[1]?.culprit['conversations'], incidents[1]?.count, incidents[1]?.remedies], [201, 386, remedies]);
+  assert.equal(incidents.reduce((n, i) => n + i.count, 0), 440, 'none is lost, none counted twice');
+});
+
+test('a few conversations against one policy stay apart', () => {
+  const policy = cause('test.policy', (s) => (s.kind === 'drop' && s.drop.packet.transport?.kind === 'udp' ? found(`policy ${s.drop.packet.transport.destinationPort}`, { wider: { identity: 'policy and more', explanation: 'Many.', remedies: [] } }) : NOT_APPLICABLE));
+  const d = diagnosis([policy]);
+  for (let port = 1; port <= 8; port++) d.add(drop({ port }));
+  for (let i = 0; i < 3; i++) d.judge(at(5 + i));
+  assert.deepEqual(d.incidents(at(20)).map((i) => i.explanation).filter((e) => e === 'Many.'), []);
+  assert.equal(d.incidents(at(20)).length, 8);
+});

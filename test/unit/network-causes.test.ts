@@ -46,7 +46,8 @@ import { cause as udpChecksum } from '../../src/causes/udp/bad-checksum.ts';
 import { cause as noState } from '../../src/causes/xfrm/no-state.ts';
 import { cause as policyBlock } from '../../src/causes/xfrm/policy-block.ts';
 import type { Answered } from '../fake-evidence.ts';
-import { HOME } from '../fake-evidence.ts';
+import { fakeEvidence, HOME } from '../fake-evidence.ts';
+import { mono } from '../../src/base/brand.ts';
 import { callIn, dropIn, found, indexOf, innocent, judged, macOf, packet, world, type World } from './network-world.ts';
 
 const two = world('healthy-two'), routed = world('healthy-routed'), bridged = world('healthy-bridged');
@@ -277,6 +278,29 @@ test('bridge ports: locked, flood off, and an FDB entry on the wrong port, by on
   assert.equal(command(found(judged(floodOff, bridged, frameIn(bridged, 'NO_TX_TARGET', 'br_flood'), flood))), 'bridge -n net-s link set dev port-b flood on');
   const wrong = [change('bridge-fdb', (rows) => rows.map((r) => (r['mac'] === b ? { ...r, ifname: 'port-a', state: 'static' } : r)))];
   assert.equal(command(found(judged(fdbWrong, bridged, frameIn(bridged, 'NOT_SPECIFIED', 'br_handle_frame_finish'), wrong))), `bridge -n net-s fdb del ${b} dev port-a master`);
+});
+
+test('a bridge whose spanning tree holds a port back; a port that takes no broadcasts', () => {
+  const s = world('bridge-stp-blocking');
+  const running: Answered[] = s.answers.filter(([q]) => q.topic === 'link' && q.netns === s.netns('s')).map(([q, body]) => [q, String(body).replace(/"stp_state": ?0/g, '"stp_state":1')]);
+  assert.match(String(running[0]?.[1]), /"stp_state":1/);
+  assert.equal(command(found(judged(stp, s, frameIn(s, 'BRIDGE_INGRESS_STP_STATE', 'br_handle_frame'), running))), 'ip -n net-s link set dev br0 type bridge stp_state 0 && bridge -n net-s link set dev port-a state 3');
+  const deaf = (port: string): Answered[] => bridged.answers.filter(([q]) => q.topic === 'bridge-link' && q.netns === bridged.netns('s')).map(([q, body]) => [q, JSON.stringify((JSON.parse(String(body)) as Record<string, unknown>[]).map((p) => (p['ifname'] === port ? { ...p, bcast_flood: false } : p)))]);
+  const silent = (to: string) => dropIn(bridged, 'a', { reason: 'NEIGH_FAILED', symbol: 'neigh_invalidate', device: 'eth0', packet: packet('10.0.0.1', to) });
+  const f = found(judged(floodOff, bridged, silent('10.0.0.2'), deaf('port-b')));
+  assert.match(command(f), /^bridge -n net-s link set dev port-b bcast_flood on && /);
+  for (const other of [deaf('port-a'), []]) innocent(judged(floodOff, bridged, silent('10.0.0.2'), other));
+});
+
+test('a plain queue under a tbf: the rate above it is raised where more comes than it lets out', () => {
+  const fifo = world('qdisc-pfifo-enobufs');
+  const hit = dropIn(fifo, 'a', { reason: 'QDISC_DROP', symbol: '__dev_queue_xmit', device: 'eth0', length: 1042, packet: packet('10.0.0.1', '10.0.0.2', { length: 1028 }) });
+  const judgedWith = (packets: number) => command(found(overlimit.judge(hit, fakeEvidence({
+    answers: fifo.answers, host: { netnsNames: fifo.names },
+    dropCounts: [{ kind: 'drop-count', time: mono(hit.first + 2_000_000_000n), place: hit.drop.place, reason: hit.drop.reason, netns: hit.netns, ifindex: hit.drop.ifindex, protocol: 0x800, packets, bytes: packets * 1042 }],
+  }))));
+  assert.match(judgedWith(1000), /^tc -n net-a qdisc change dev eth0 root handle 1: tbf rate \S+ burst \d+ limit \d+ && tc -n net-a qdisc replace dev eth0 parent 1:1 handle 10: pfifo limit 1000$/);
+  assert.match(judgedWith(1), /^tc -n net-a qdisc replace dev eth0 parent 1:1 handle 10: pfifo limit 1000$/);
 });
 
 test('queues: a burst below the packet, a limit, and which of two', () => {

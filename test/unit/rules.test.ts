@@ -113,6 +113,32 @@ test('conntrack states: new, untracked, none at all', () => {
   assert.deepEqual(at(ct(2)), [4, false]);
 });
 
+test('INVALID: by a verdict map of states, and by a chain that such packets are sent to; not by a chain for others', () => {
+  const vmap = (verdict: string): Answered => [{ topic: 'nft', netns: BLUE }, `{"nftables": [{"metainfo": {"version": "1.0.6", "release_name": "Lester Gooch #5", "json_schema_version": 1}}, {"table": {"family": "inet", "name": "fw", "handle": 1}}, {"chain": {"family": "inet", "table": "fw", "name": "fwdc", "handle": 1, "type": "filter", "hook": "input", "prio": 0, "policy": "accept"}}, {"rule": {"family": "inet", "table": "fw", "chain": "fwdc", "handle": 3, "expr": [{"vmap": {"key": {"ct": {"key": "state"}}, "data": {"set": [["${verdict}", {"drop": null}], ["established", {"accept": null}], ["related", {"accept": null}]]}}}]}}]}`];
+  const by = (answers: readonly Answered[], more: Partial<DropEvent> = {}) => {
+    const found = droppingRule(fakeEvidence({ answers }), symptom(drop('tcp 10.0.0.1:4000 > 10.0.0.2:53', answers.length === 1 ? IN.replace('ipv4', 'inet') : IN, more)));
+    assert.ok(found !== undefined && !isUnavailable(found), JSON.stringify(found));
+    return matchedInvalid(found);
+  };
+  assert.equal(by([vmap('invalid')]), true);
+  assert.equal(by([vmap('new')], { conntrack: { address: address(5n), status: 0, info: 2 } }), false);
+  assert.equal(by([NO_NFT, iptables(save('-A INPUT -m conntrack --ctstate INVALID -j sub', '-A sub -p udp -j RETURN', '-A sub -j DROP'))]), true);
+  assert.equal(by([NO_NFT, iptables(save('-A INPUT -m conntrack --ctstate INVALID -j ACCEPT', '-A INPUT -p tcp -j sub', '-A sub -j DROP'))], { conntrack: { address: address(5n), status: 0, info: 2 } }), false);
+});
+
+test('an answer that conntrack never saw the request of is accepted by the port of the service, a request by its own', () => {
+  const text = save('-A FORWARD -i eth0 -m conntrack --ctstate NEW -j DROP');
+  const FORWARD = 'nft_do_chain+10 nft_do_chain_ipv4 nf_hook_slow ip_forward ip_rcv';
+  const first = (flow: string) => {
+    const f = ruleDrop.judge(symptom(drop(flow, FORWARD, { conntrack: { address: address(5n), status: 0, info: 2 } })), fakeEvidence({ answers: [NO_NFT, iptables(text), [{ topic: 'link', netns: BLUE }, '[]']] }));
+    assert.ok(f.outcome === 'found', JSON.stringify(f));
+    return f.remedies[0]?.command ?? '';
+  };
+  assert.match(first('udp 10.0.2.2:9000 > 10.0.1.2:41000'), /-I FORWARD 1 -s 10\.0\.2\.2 -p udp --sport 9000 -j ACCEPT/);
+  assert.match(first('udp 10.0.1.2:41000 > 10.0.2.2:9000'), /-I FORWARD 1 -d 10\.0\.2\.2 -p udp --dport 9000 -j ACCEPT/);
+  assert.match(first('tcp 10.0.2.2:900 > 10.0.1.2:41000'), /-d 10\.0\.1\.2 -p tcp --dport 41000 -j ACCEPT/, 'a SYN is no answer');
+});
+
 test('return, goto and jump; the end of a chain entered by goto is the policy', () => {
   const walkIn = (...rules: string[]) => {
     const listing = ruleset(fakeEvidence({ answers: [iptables(save(...rules).replace(':INPUT ACCEPT', ':INPUT DROP'))] }), BLUE, ['ip']);

@@ -160,6 +160,7 @@ function fromSilence(symptom: Symptom, evidence: Evidence): Maybe<Verdict | 'non
   const again = askAgain(evidence, symptom.netns, hop);
   const prompt = (v: Verdict): Verdict => ({ ...v, remedies: v.remedies.map((r) => (r.command === undefined ? r : { ...r, command: `${r.command} && ${again}` })) });
   if (obstacle.kind === 'stp') return prompt(stp(evidence, obstacle.netns, obstacle.port, bridge, 0.96));
+  if (obstacle.kind === 'flood') return prompt(floodOff(evidence, obstacle.netns, obstacle.port, 'bcast_flood', 'ff:ff:ff:ff:ff:ff', 0.96));
   const twin = ports.find((p) => p.bridge === obstacle.port?.bridge && p.isolated && p.name !== obstacle.port?.name);
   return obstacle.kind === 'isolated' && twin !== undefined ? prompt(isolated(evidence, obstacle.netns, twin, obstacle.port, 0.96)) : undefined;
 }
@@ -170,7 +171,7 @@ function stp(evidence: Evidence, netns: Netns, port: BridgePort, bridge: Link | 
   const running = bridge !== undefined && Number(bridge.data['stp_state'] ?? 0) !== 0;
   const NUMBERS: Readonly<Record<string, number>> = { disabled: 0, listening: 1, learning: 2, forwarding: 3, blocking: 4 };
   const remedies: Remedy[] = running
-    ? [{ text: `Spanning tree runs on ${port.bridge} and keeps the port from forwarding: switch it off where there is no second path.`, command: iproute(evidence, netns, 'ip', `link set dev ${shellQuote(port.bridge)} type bridge stp_state 0`), undo: iproute(evidence, netns, 'ip', `link set dev ${shellQuote(port.bridge)} type bridge stp_state 1`), risk: 'medium' }]
+    ? [{ text: `Spanning tree runs on ${port.bridge} and keeps the port from forwarding: switch it off where there is no second path, and let the port forward at once.`, command: `${iproute(evidence, netns, 'ip', `link set dev ${shellQuote(port.bridge)} type bridge stp_state 0`)} && ${set(evidence, netns, port.name, 'state 3')}`, undo: iproute(evidence, netns, 'ip', `link set dev ${shellQuote(port.bridge)} type bridge stp_state 1`), risk: 'medium' }]
     : [{ text: `Let port ${port.name} forward.`, command: set(evidence, netns, port.name, 'state 3'), undo: set(evidence, netns, port.name, `state ${NUMBERS[port.state] ?? 1}`), risk: 'low' }];
   return {
     cause: 'stp-blocked', netns, bridge: port.bridge, port: port.name, setting: `state ${port.state}`, confidence, remedies,

@@ -54,7 +54,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     if (path.unavailable === 'pending') return cannotTell(unavailableText(path), 'the other namespaces');
   }
   const obstacle = path === undefined || isUnavailable(path) ? own : path ?? own;
-  if (obstacle === undefined || obstacle.kind === 'stp' || obstacle.kind === 'isolated') {
+  if (obstacle === undefined || obstacle.kind === 'stp' || obstacle.kind === 'isolated' || obstacle.kind === 'flood') {
     return ruledOut(`${device.name} is up and has carrier`);
   }
   const queues = symptom.kind === 'drop' ? qdiscs(evidence, symptom.netns) : undefined;

@@ -6,7 +6,7 @@ import { netnsText } from '../../evidence/netns.ts';
 import type { DropEvent } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding, type Found } from '../../model/finding.ts';
-import type { Culprit, EvidenceLine } from '../../model/incident.ts';
+import type { Culprit, EvidenceLine, Remedy } from '../../model/incident.ts';
 import type { DropSymptom, Symptom } from '../../model/symptom.ts';
 import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
 
@@ -28,17 +28,28 @@ function verdict(symptom: DropSymptom, evidence: Evidence, found: Trial, culprit
   const { table, chain, rule, hook } = culprit;
   const counter = counterText(culprit);
   const about = conversation(symptom.drop);
-  const { remedies, forFlow } = remediesFor(evidence, symptom, found, culprit);
+  const { remedies, forFlow, forAll } = remediesFor(evidence, symptom, found, culprit);
   // what makes a packet INVALID is the better answer, where there is one
   const confidence = matchedInvalid(culprit) ? Math.min(culprit.confidence, 0.93) : culprit.confidence;
+  const object = `${table.tool} ${table.family} ${table.name} ${chain.name} ${rule === undefined ? 'policy' : (rule.handle ?? `${rule.position} ${rule.text}`)} ${culprit.hit?.element ?? ''}`;
   return {
     outcome: 'found', confidence, severity: about === 'background' ? 'info' : 'warning',
-    identity: `${table.tool} ${table.family} ${table.name} ${chain.name} ${rule === undefined ? 'policy' : (rule.handle ?? `${rule.position} ${rule.text}`)} ${culprit.hit?.element ?? ''}${forFlow || about === 'background' ? ` ${about}` : ''}`,
+    identity: `${object}${forFlow || about === 'background' ? ` ${about}` : ''}`,
+    ...(forFlow && about !== 'background' ? { wider: wider(symptom, evidence, culprit, object, found, forAll) } : {}),
     explanation: `${whatHappened(symptom, evidence, culprit)} ${whyIt(culprit, found)} ${how(culprit, counter)}`,
     culprit: culpritOf(culprit),
     hook: hookName(hook.hook),
     evidence: lines(symptom, evidence, found, culprit, counter),
     remedies,
+  };
+}
+
+/** The same of many conversations: what lets all of them through, for the one who says that they are welcome. */
+function wider(symptom: DropSymptom, evidence: Evidence, c: DroppingRule, identity: string, found: Trial, forAll: Remedy): NonNullable<Found['wider']> {
+  return {
+    identity: `${identity} and many more`,
+    explanation: `Many different conversations end at ${hookName(c.hook.hook)} in ${netnsText(evidence, symptom.netns)}; one of them: ${flowText(symptom.drop)}. ${whyIt(c, found)} When one host tries many ports or addresses, this is what a scan looks like, and nothing needs changing.`,
+    remedies: [forAll, { text: 'Or accept only those that are welcome, by address and port, before it.', risk: 'low' }],
   };
 }
 

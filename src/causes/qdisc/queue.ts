@@ -186,7 +186,17 @@ function shaperAbove(symptom: Symptom, evidence: Evidence, device: string, lost:
     const change = (r: string, c: string): string => `class change dev ${dev} parent ${inside.parent ?? `${inside.id.split(':')[0]}:`} classid ${inside.id} htb rate ${r} ceil ${c}`;
     return { text: `About ${bitText(Math.ceil(offered / 1000) * 1000)} comes to class ${inside.id}, more than its ${bitText(rate)}: raise its rate to ${bitText(next)}`, command: change(bitText(next), bitText(next)), undo: change(inside.rate ?? bitText(rate), inside.ceil ?? bitText(rate)) };
   }
-  return undefined;
+  const all = qdiscs(evidence, symptom.netns);
+  const tbf = isUnavailable(all) ? undefined : all.find((q) => q.device === device && q.kind === 'tbf' && q.handle.split(':')[0] === lost.qdisc.parent?.split(':')[0]);
+  const slow = typeof tbf?.options['rate'] === 'number' ? tbf.options['rate'] * 8 : undefined;
+  const burst = tcSize(tbf?.options['burst']);
+  const limit = tbf === undefined ? undefined : tbfLimit(tbf);
+  if (tbf === undefined || slow === undefined || burst === undefined || limit === undefined) return undefined;
+  const offered = offeredRate(symptom, evidence, slow);
+  if (offered === undefined || offered < slow * 1.3) return undefined;
+  const next = Math.ceil((4 * offered) / 1e5) * 1e5;
+  const change = (r: number, b: number): string => `qdisc change dev ${dev} ${tbf.root || tbf.parent === undefined ? 'root' : `parent ${tbf.parent}`} handle ${tbf.handle} tbf rate ${bitText(r)} burst ${b} limit ${limit}`;
+  return { text: `About ${bitText(Math.ceil(offered / 1000) * 1000)} comes to tbf ${tbf.handle} above it, more than its ${bitText(slow)}: raise its rate to ${bitText(next)}`, command: change(next, Math.max(burst, 10000)), undo: change(slow, burst) };
 }
 
 /** Bits a second that came to the queue: what passed and what it dropped since the reading before the loss; else from the drop counters. */

@@ -15,7 +15,7 @@ type At<W extends BpfAttachment['where']> = Extract<BpfAttachment, { where: W }>
 
 /** Every BPF program of the host with its attachments. */
 export function bpfPrograms(evidence: Evidence): Maybe<readonly BpfProgramFacts[]> {
-  return fact(evidence, { topic: 'bpf-programs' }, (body): Maybe<readonly BpfProgramFacts[]> => {
+  return fact(evidence, { topic: 'bpf-programs' }, 'BPF programs', (body): Maybe<readonly BpfProgramFacts[]> => {
     const value = json(body, 'listing BPF programs');
     if (isUnavailable(value)) return value;
     return arrayOf(value).flatMap((item): BpfProgramFacts[] => {

@@ -19,7 +19,7 @@ const MODES: Readonly<Record<number, XdpProgram['mode']>> = { 1: 'native', 2: 'g
 
 /** XDP programs of a namespace. The only plain fact made of the topic `link`. */
 export function xdpPrograms(evidence: Evidence, netns: Netns): Maybe<readonly XdpProgram[]> {
-  return fact(evidence, ask('link', netns), (body): Maybe<readonly XdpProgram[]> => {
+  return fact(evidence, ask('link', netns), 'XDP programs', (body): Maybe<readonly XdpProgram[]> => {
     const value = json(body, 'reading links');
     if (isUnavailable(value)) return value;
     return arrayOf(value).flatMap((item) => {

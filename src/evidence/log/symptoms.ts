@@ -33,7 +33,7 @@ export function logSymptoms(evidence: Evidence, netns: Netns, since: Mono): LogS
 
 /** The ends of the logs that a process writes. */
 export function logTails(evidence: Evidence, pid: number): Maybe<readonly LogTail[]> {
-  return fact(evidence, { topic: 'log-tail', argument: String(pid) }, (body): Maybe<readonly LogTail[]> => {
+  return fact(evidence, { topic: 'log-tail', argument: String(pid) }, 'log tails', (body): Maybe<readonly LogTail[]> => {
     const value = json(body, `reading the logs of process ${pid}`);
     if (isUnavailable(value)) return value;
     return arrayOf(value).flatMap((item) => {

@@ -9,7 +9,7 @@ import { addresses, bridgePorts, links } from './read.ts';
 export interface Obstacle {
   readonly netns: Netns;
   readonly device: string;
-  readonly kind: 'down' | 'peer-down' | 'stp' | 'isolated' | 'no-reader';
+  readonly kind: 'down' | 'peer-down' | 'stp' | 'isolated' | 'flood' | 'no-reader';
   readonly text: string;
   readonly peer?: Device;
   readonly port?: BridgePort;
@@ -84,6 +84,8 @@ export function walkWire(evidence: Evidence, netns: Netns, device: string, towar
       const before = obstacles.length;
       if (port.up && port.carrier && port.state !== 'forwarding') obstacles.push({ netns: at, device: port.name, kind: 'stp', text: `bridge port ${port.name} is in state ${port.state}`, port });
       if (entry?.isolated === true && port.isolated) obstacles.push({ netns: at, device: port.name, kind: 'isolated', text: `bridge ports ${entry.name} and ${port.name} are both isolated`, port });
+      // IPv4 asks by broadcast; what the bridge itself sends is flooded in any case (br_flood)
+      if (entry !== undefined && !port.broadcastFlood && !toward.includes(':')) obstacles.push({ netns: at, device: port.name, kind: 'flood', text: `bridge port ${port.name} has bcast_flood off`, port });
       step(at, port.name, hops + 1);
       if (reached === undefined) obstacles.length = before; // this port does not lead there: what stops it matters not
       else return;

@@ -8,17 +8,17 @@ import { arrayOf, integer, json, record, text } from './json.ts';
 
 /** The process as it is, or, when it has gone, as it was when it was last seen. */
 export function processFacts(evidence: Evidence, pid: number): Maybe<ProcessFacts> {
-  return fact(evidence, { topic: 'process', argument: String(pid) }, (body) => factsOf(json(body, `reading process ${pid}`)), 'any');
+  return fact(evidence, { topic: 'process', argument: String(pid) }, 'process facts', (body) => factsOf(json(body, `reading process ${pid}`)), 'any');
 }
 
 /** As {@link processFacts}, but read after the symptom: a stopped process may have gone on meanwhile. */
 export function processNow(evidence: Evidence, pid: number): Maybe<ProcessFacts> {
-  return fact(evidence, { topic: 'process', argument: String(pid) }, (body) => factsOf(json(body, `reading process ${pid}`)));
+  return fact(evidence, { topic: 'process', argument: String(pid) }, 'process facts', (body) => factsOf(json(body, `reading process ${pid}`)));
 }
 
 /** All processes that live in a namespace. */
 export function processesIn(evidence: Evidence, netns: Netns): Maybe<readonly ProcessFacts[]> {
-  return fact(evidence, ask('processes', netns), (body): Maybe<readonly ProcessFacts[]> => {
+  return fact(evidence, ask('processes', netns), 'all process facts', (body): Maybe<readonly ProcessFacts[]> => {
     const value = json(body, 'listing processes');
     if (isUnavailable(value)) return value;
     return arrayOf(value).flatMap((item) => {
@@ -30,7 +30,7 @@ export function processesIn(evidence: Evidence, netns: Netns): Maybe<readonly Pr
 
 /** The pids that hold a socket, lowest first. Who held it does not go stale. */
 export function holdersOf(evidence: Evidence, inode: number): Maybe<readonly number[]> {
-  return fact(evidence, { topic: 'socket-owner', argument: String(inode) }, (body): Maybe<readonly number[]> => {
+  return fact(evidence, { topic: 'socket-owner', argument: String(inode) }, 'socket holders', (body): Maybe<readonly number[]> => {
     const value = json(body, `looking for who holds socket ${inode}`);
     if (isUnavailable(value)) return value;
     return arrayOf(record(value)['pids']).map(integer).filter((pid) => pid !== undefined);

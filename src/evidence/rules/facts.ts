@@ -25,11 +25,24 @@ export function droppingRule(evidence: Evidence, symptom: Symptom): Maybe<Droppi
   return found.culprit ?? { unavailable: 'missing', what: `matching the packet against ${plural(found.rules, 'rule')} in ${plural(found.chains, 'chain')}`, why: 'none of them drops it' };
 }
 
-/** The rule matched because the packet's conntrack state is INVALID (`ct state invalid`, `--ctstate INVALID`). */
+/**
+ * The rule matched because the packet's conntrack state is INVALID (`ct state invalid`, `--ctstate INVALID`, a verdict map of
+ * states), or it is in a chain where such a rule sends packets (to log and drop them).
+ */
 export function matchedInvalid(dropping: DroppingRule): boolean {
-  if (dropping.rule === undefined) return false;
-  return dropping.rule.matches.some((m) => m.kind === 'lookup' && m.keys.some((k) => k.key === 'ct.state' && (k.mask === undefined ? typeof m.set !== 'string' && m.set.some((e) => e.parts[0]?.low === 1) && !m.negate : (Number(k.mask) & 1) === 1 && m.negate))
-    || dropping.rule?.action.do === 'map' && /ct state vmap/.test(dropping.rule.text));
+  const { rule, table, via = [] } = dropping;
+  return rule !== undefined && [rule, ...via].some((r) => asksInvalid(table, r));
+}
+
+const INVALID = 1; //   NF_CT_STATE_INVALID_BIT
+
+function asksInvalid(table: Table, rule: Rule): boolean {
+  if (rule.matches.some((m) => m.kind === 'lookup' && m.keys.some((k) => k.key === 'ct.state' && (k.mask === undefined ? typeof m.set !== 'string' && m.set.some((e) => e.parts[0]?.low === INVALID) && !m.negate : (Number(k.mask) & INVALID) === INVALID && m.negate)))) return true;
+  const { action } = rule;
+  if (action.do !== 'map') return false;
+  const at = action.keys.findIndex((k) => k.key === 'ct.state');
+  const elements = typeof action.set === 'string' ? (table.sets.get(action.set)?.elements ?? []) : action.set;
+  return at >= 0 && elements.some((e) => e.parts[at]?.low === INVALID && e.action !== undefined && e.action.do !== 'accept');
 }
 
 /** That no rule did it, in one sentence; or why that cannot be said. */

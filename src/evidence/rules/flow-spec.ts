@@ -4,14 +4,26 @@ import type { Table } from '../../model/ruleset.ts';
 import type { HookPoint } from './hook.ts';
 import { protocolName } from './protocol-name.ts';
 
+const EPHEMERAL = 32768; //   where ip_local_port_range begins by default
+
+/**
+ * An answer that conntrack takes for the first packet of a flow: it did not see the request (asymmetric routes, another
+ * zone, a flush), so its direction says nothing.
+ */
+function looksLikeAnswer(drop: DropEvent): boolean {
+  const { transport } = drop.packet;
+  if (drop.conntrack?.info !== 2 || transport === undefined || !('sourcePort' in transport)) return false; //   IP_CT_NEW
+  if (transport.kind === 'tcp' && (transport.flags & (TCP_FLAG.SYN | TCP_FLAG.ACK)) === TCP_FLAG.SYN) return false;
+  return transport.sourcePort < EPHEMERAL && transport.destinationPort >= EPHEMERAL;
+}
+
 /** Which end of a packet's flow offers the service. */
 export function serverSide(drop: DropEvent): 'destination' | 'source' {
   const { ip, transport } = drop.packet;
   const ct = drop.conntrack;
-  if (ct !== undefined && ct.info !== 7) return ct.info >= 3 ? 'source' : 'destination';
+  if (ct !== undefined && ct.info !== 7 && !looksLikeAnswer(drop)) return ct.info >= 3 ? 'source' : 'destination';
   if (ip === undefined || transport === undefined || !('sourcePort' in transport)) return 'destination';
   if (transport.kind === 'tcp' && (transport.flags & TCP_FLAG.SYN) !== 0) return (transport.flags & TCP_FLAG.ACK) !== 0 ? 'source' : 'destination';
-  const EPHEMERAL = 32768; //   where ip_local_port_range begins by default
   if (transport.sourcePort < EPHEMERAL && transport.destinationPort >= EPHEMERAL) return 'source';
   return 'destination';
 }

@@ -21,6 +21,8 @@ export interface Remedies {
   readonly remedies: readonly Remedy[];
   /** The first one accepts this flow: it is no remedy for another flow that the same rule or policy drops. */
   readonly forFlow: boolean;
+  /** What lets everything through that this rule or policy drops. */
+  readonly forAll: Remedy;
 }
 
 /**
@@ -57,10 +59,10 @@ export function remediesFor(evidence: Evidence, symptom: DropSymptom, trial: Tri
     remedies.push({ text: `Or raise the limit in ${place(culprit.table, culprit.rule)} (${culprit.rule.text}) above what this flow needs`, risk: 'low' });
   }
   if (culprit.rule === undefined) {
-    const { base, table } = culprit;
-    add([{ text: `change the policy of ${base.name} to accept: everything that no rule of it drops gets through`, command: policyCommand(table, base, 'accept'), undo: policyCommand(table, base, 'drop') }], 'high');
+    add([policyStep(culprit.table, culprit.base)], 'high');
   }
-  return { remedies, forFlow };
+  const whole: Step = culprit.rule === undefined ? policyStep(culprit.table, culprit.base) : deleteRule(culprit.table, culprit.rule);
+  return { remedies, forFlow, forAll: join([whole], whole.text.charAt(0).toUpperCase() + whole.text.slice(1), 'high') };
 }
 
 const BROAD: ReadonlySet<Key> = new Set<Key>(['l4proto', 'nfproto', 'protocol', 'ether.type', 'iifname', 'oifname', 'ibrname', 'obrname', 'ct.state', 'ct.status', 'ct.direction', 'pkttype', 'ip.version', 'ip.protocol', 'ip6.nexthdr', 'physin', 'physout', 'addrtype.source', 'addrtype.destination', 'arp.htype', 'arp.hlen', 'arp.plen', 'arp.ptype']);
@@ -158,6 +160,10 @@ export function deleteRule(table: Table, rule: Rule): Step {
   if (rule.text.startsWith('(')) return { text: `let chain ${rule.chain} end in ACCEPT`, command: `${table.tool}${tableOption(table)} -P ${shellQuote(rule.chain)} ACCEPT`, undo: `${table.tool}${tableOption(table)} -P ${shellQuote(rule.chain)} DROP` };
   const head = `${table.tool}${tableOption(table)}`;
   return { text, command: `${head} -D ${shellQuote(rule.chain)} ${specText(rule.text)}`, undo: `${head} -I ${shellQuote(rule.chain)} ${rule.position} ${specText(rule.text)}` };
+}
+
+function policyStep(table: Table, base: Chain): Step {
+  return { text: `change the policy of ${base.name} to accept: everything that no rule of it drops gets through`, command: policyCommand(table, base, 'accept'), undo: policyCommand(table, base, 'drop') };
 }
 
 function policyCommand(table: Table, base: Chain, policy: 'accept' | 'drop'): string {

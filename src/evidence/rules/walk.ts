@@ -11,6 +11,8 @@ export interface Candidate {
   /** The base chain by which the packet came there. */
   readonly base: Chain;
   readonly rule?: Rule;
+  /** The rules that sent it from chain to chain, outermost first. */
+  readonly via?: readonly Rule[];
   readonly action: 'drop' | 'reject' | 'queue' | 'policy' | 'steal';
   /** True when every match was evaluated and nothing before it could have let the packet pass. */
   readonly certain: boolean;
@@ -84,7 +86,7 @@ export function walk(ruleset: Ruleset, view: PacketView, options: WalkOptions = 
   const candidates: Candidate[] = [];
   let rules = 0;
   let chains = 0;
-  const visit = (table: Table, chain: Chain, base: Chain, doubts: string[], depth: number): End => {
+  const visit = (table: Table, chain: Chain, base: Chain, doubts: string[], via: readonly Rule[]): End => {
     chains++;
     let list = c.chains.get(chain);
     if (list === undefined) c.chains.set(chain, (list = chain.rules.map((rule) => compileRule(ruleset, table, rule))));
@@ -116,7 +118,7 @@ export function walk(ruleset: Ruleset, view: PacketView, options: WalkOptions = 
       const sure = truth === 1 && doubts.length === 0;
       const push = (kind: Candidate['action']): void => {
         const element = hit ?? hitOf(ruleset, table, rule, view);
-        candidates.push({ table, chain, base, rule, action: kind, certain: sure, doubts: [...doubts, ...own], ...(element === undefined ? {} : { hit: element }) });
+        candidates.push({ table, chain, base, rule, action: kind, certain: sure, doubts: [...doubts, ...own], ...(via.length === 0 ? {} : { via }), ...(element === undefined ? {} : { hit: element }) });
       };
       switch (action.do) {
         case 'accept':
@@ -140,9 +142,9 @@ export function walk(ruleset: Ruleset, view: PacketView, options: WalkOptions = 
           break;
         case 'jump': case 'goto': {
           const next = table.chains.get(action.chain);
-          if (next === undefined || depth >= 32) break;
+          if (next === undefined || via.length >= 32) break;
           const inner = truth === 1 ? doubts : [...doubts, ...own];
-          const end = visit(table, next, base, inner, depth + 1);
+          const end = visit(table, next, base, inner, [...via, rule]);
           if (truth === 1) {
             if (end !== 'fell-through') return end;
             if (action.do === 'goto') return 'fell-through';
@@ -161,7 +163,7 @@ export function walk(ruleset: Ruleset, view: PacketView, options: WalkOptions = 
     if (options.tables !== undefined && !options.tables(table)) continue;
     if (base.devices !== undefined && view.drop.interface !== undefined && !base.devices.includes(view.drop.interface)) continue;
     const doubts: string[] = [];
-    const end = visit(table, chain, chain, doubts, 0);
+    const end = visit(table, chain, chain, doubts, []);
     if (end === 'stopped') break;
     if (end === 'accepted' || options.acceptAt?.has(chain) === true) continue;
     if (base.policy === 'drop' && options.untouchedPolicy?.(table, chain) !== true) {

@@ -14,7 +14,7 @@ export interface Denial {
 
 /** Denials in the kernel log, oldest first. */
 export function denials(evidence: Evidence): Maybe<readonly Denial[]> {
-  return fact(evidence, { topic: 'kernel-log' }, (body) => {
+  return fact(evidence, { topic: 'kernel-log' }, 'LSM denials', (body) => {
     const text = typeof body === 'string' ? body : new TextDecoder().decode(body);
     return text.split('\n').map(denialIn).filter((d) => d !== undefined);
   });

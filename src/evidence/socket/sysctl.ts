@@ -5,7 +5,7 @@ import { ask, fact } from '../fact.ts';
 
 /** The numbers in one sysctl, e.g. `net/ipv4/ip_local_port_range` → [32768, 60999]. */
 export function sysctlNumbers(evidence: Evidence, netns: Netns, path: string): Maybe<readonly number[]> {
-  return fact(evidence, ask('sysctl', netns, path), (body): Maybe<readonly number[]> => {
+  return fact(evidence, ask('sysctl', netns, path), 'sysctl numbers', (body): Maybe<readonly number[]> => {
     const text = typeof body === 'string' ? body : new TextDecoder().decode(body);
     const numbers = text.replace(/^.*=/, '').trim().split(/\s+/).map(Number);
     return numbers.length > 0 && numbers.every((n) => Number.isFinite(n)) ? numbers : { unavailable: 'malformed', what: `reading sysctl ${path}`, why: `${JSON.stringify(text.slice(0, 40))} is not a number` };

@@ -8,7 +8,7 @@ import { plainAddress } from './flow.ts';
 
 /** The sockets of a namespace, as sock_diag listed them; not older than the symptom unless `age` says otherwise. */
 export function sockets(evidence: Evidence, netns: Netns, query: SocketQuery, age: 'fresh' | 'any' | 'before' = 'fresh'): Maybe<SocketTable> {
-  return fact(evidence, ask('sockets', netns, query), (body): Maybe<SocketTable> => {
+  return fact(evidence, ask('sockets', netns, query), 'socket table', (body): Maybe<SocketTable> => {
     if (typeof body === 'string') return { unavailable: 'malformed', what: `listing ${query} sockets`, why: 'text where a sock_diag dump belongs' };
     return decodeSockDiag(body, kindOf(query));
   }, age);
