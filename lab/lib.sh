@@ -6,7 +6,7 @@ set -u
 x()    { local n=$1; shift; ip netns exec "$LAB_ID-$n" "$@"; }                    # run in a namespace
 ipn()  { local n=$1; shift; ip -n "$LAB_ID-$n" "$@"; }
 sc()   { local n=$1 kv; shift; for kv in "$@"; do x "$n" sh -c 'echo "$2" > "/proc/sys/$1"' - "$(tr . / <<<"${kv%%=*}" | tr @ .)" "${kv#*=}" || return 1; done; }
-netns() { local n; for n in "$@"; do ip netns add "$LAB_ID-$n" && ipn "$n" link set lo up || return 1; done; }
+netns() { local n; for n in "$@"; do ip netns add "$LAB_ID-$n" && ipn "$n" link set lo up && sc "$n" net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0 || return 1; done; } # no duplicate address detection: link-local addresses work at once
 wire() { ipn "$1" link add "$2" type veth peer name "$4" netns "$LAB_ID-$3" && ipn "$1" link set "$2" up && ipn "$3" link set "$4" up; } # NS DEV NS DEV
 addr() { local n=$1 d=$2 a; shift 2; for a in "$@"; do case $a in *:*) ipn "$n" addr add "$a" dev "$d" nodad;; *) ipn "$n" addr add "$a" dev "$d";; esac || return 1; done; }
 mac()  { x "$1" cat "/sys/class/net/$2/address"; }

@@ -196,7 +196,7 @@ function send(kind, address, port) {
   const n = number('n', 40), every = number('every', 40), size = Math.max(8, number('size', 48));
   const buffer = Buffer.alloc(65536);
   const payload = Buffer.alloc(size, 0x77);
-  const to = sockaddr(address, port);
+  const to = sockaddr(address, kind === 'ping' ? 0 : port); // ping: PORT is the echo id
   const make = (type, protocol) => {
     const fd = must(c.socket(six ? 10 : 2, type, protocol), 'socket');
     if (options.dev) set(fd, 1, 25, Buffer.from(`${options.dev}\0`), 'SO_BINDTODEVICE');

@@ -45,9 +45,11 @@ export function flowSpec(table: Table, drop: DropEvent, hook: HookPoint): string
 
 type Side = 'destination' | 'source';
 
+/** Ports to match by. A first fragment has them, but the fragments behind it do not: both must get through. */
 function ported(packet: Packet): { sourcePort: number; destinationPort: number } | undefined {
   const t = packet.transport;
-  return t !== undefined && 'sourcePort' in t && (packet.ip?.fragmentOffset ?? 0) === 0 ? t : undefined;
+  const fragment = (packet.ip?.fragmentOffset ?? 0) !== 0 || packet.ip?.moreFragments === true;
+  return t !== undefined && 'sourcePort' in t && !fragment ? t : undefined;
 }
 
 /** Neighbour solicitations and advertisements: what IPv6 cannot do without, from anybody on the link (RFC 4861, hop limit 255). */
