@@ -1,5 +1,5 @@
 /** Bundles the command line into dist/whydrop.js; koffi, the one native module, and other dependencies stay outside. */
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
 const root = new URL('..', import.meta.url).pathname;
@@ -22,6 +22,24 @@ await build({
   banner: { js: '#!/usr/bin/env node' },
   logLevel: 'warning',
 });
+// the pages of `whydrop serve`: in the package, so that a browser asks nobody else
+await build({
+  entryPoints: { app: `${root}web/main.tsx` },
+  outdir: `${aside}/web`,
+  bundle: true,
+  minify: true,
+  platform: 'browser',
+  target: ['es2023', 'chrome111', 'firefox114', 'safari16.4'],
+  format: 'esm',
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  tsconfig: `${root}web/tsconfig.json`,
+  legalComments: 'none',
+  logLevel: 'warning',
+});
+mkdirSync(`${root}dist/web`, { recursive: true });
+for (const file of ['index.html', 'icon.svg']) copyFileSync(`${root}web/${file}`, `${aside}/web/${file}`);
+for (const file of ['index.html', 'icon.svg', 'app.css', 'app.js']) renameSync(`${aside}/web/${file}`, `${root}dist/web/${file}`);
 chmodSync(`${aside}/whydrop.js`, 0o755);
 for (const file of ['whydrop.js.map', 'whydrop.js']) renameSync(`${aside}/${file}`, `${root}dist/${file}`);
 rmSync(aside, { recursive: true });

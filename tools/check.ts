@@ -5,7 +5,8 @@ const root = new URL('..', import.meta.url).pathname;
 const node = process.execPath;
 const steps: readonly (readonly [name: string, command: string, args: readonly string[]])[] = [
   ['types', `${root}node_modules/.bin/tsc`, ['--noEmit', '-p', root]],
-  ['lint', `${root}node_modules/.bin/oxlint`, ['--quiet', 'src', 'test', 'tools', 'lab']],
+  ['web types', `${root}node_modules/.bin/tsc`, ['--noEmit', '-p', `${root}web`]],
+  ['lint', `${root}node_modules/.bin/oxlint`, ['--quiet', 'src', 'test', 'tools', 'lab', 'web']],
   ['layers', node, [`${root}tools/layers.ts`]],
   ['unit', node, [`${root}tools/test.ts`, 'unit']],
 ];

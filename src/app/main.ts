@@ -84,6 +84,15 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
     .passThroughOptions()
     .action(async (command: string[], options) => (await import('./why.ts')).why(command, options));
 
+  watching(whydrop.command('serve'))
+    .description('the live watch, and recordings, in a browser on this machine')
+    .option('--listen <address[:port]>', 'where to listen; beyond this machine only with --tls or --insecure', '127.0.0.1')
+    .option('--tls <files...>', 'HTTPS: certificate and key, two PEM files')
+    .option('--insecure', 'allow --listen beyond this machine without TLS')
+    .option('--for <time>', 'end after this time', milliseconds)
+    .argument('[file...]', 'recordings to look at')
+    .action(async (files: string[], options) => (await import('./serve.ts')).serve(files, options));
+
   whydrop
     .command('doctor')
     .description('what this kernel and this user allow, and how to get the rest')
@@ -106,6 +115,7 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
     .option('--max-size <bytes>', 'thin the oldest samples beyond this size (50M); counts stay whole', size)
     .option('--json', 'one JSON object a line')
     .option('--plain', 'plain lines even on a terminal')
+    .option('--redact', 'at the end replace addresses, names and payload in the file')
     .action(async (options) => (await import('./record.ts')).record(options));
 
   filtering(whydrop.command('replay'))
@@ -123,6 +133,7 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
     .description('one page of HTML about a recording: no script, no request, to hand on')
     .argument('<file>', 'a recording')
     .requiredOption('-o, --output <file>', 'the page')
+    .option('--redact', 'replace addresses, names and payload first')
     .action(async (file: string, options) => (await import('./report.ts')).reportCommand(file, options));
 
   filtering(whydrop.command('export'))
@@ -130,6 +141,7 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
     .argument('<file>', 'a recording')
     .addOption(new Option('--to <format>', 'pcapng: the dropped packets; perfetto: Chrome trace JSON; folded: stacks').choices(['pcapng', 'perfetto', 'json', 'csv', 'folded']).makeOptionMandatory())
     .option('-o, --output <file>', 'where to; without it to stdout')
+    .option('--redact', 'replace addresses, names and payload first')
     .action(async (file: string, options) => (await import('./export.ts')).exportCommand(file, options));
 
   const table = (command: Command): Command =>
@@ -147,6 +159,13 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
     .argument('<file>', 'a recording')
     .argument('<sql>', 'SELECT … FROM events …')
     .action(async (file: string, sql: string, options) => (await import('./query.ts')).queryCommand(file, sql, options));
+
+  whydrop
+    .command('redact')
+    .description('a recording without addresses, names and payload, to hand on; the verdicts stay')
+    .argument('<file>', 'a recording')
+    .requiredOption('-o, --output <file>', 'the new recording')
+    .action(async (file: string, options) => (await import('./redact.ts')).redactCommand(file, options));
 
   whydrop
     .command('analyze')

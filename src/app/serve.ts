@@ -1,0 +1,237 @@
+import { readFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { isIP } from 'node:net';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { printable } from '../base/text.ts';
+import { causes } from '../causes/index.ts';
+import { isUnavailable } from '../model/unavailable.ts';
+import { createGate, handle, jsonText, type CauseText, type Gate, type SourceState, type WebOptions, type World } from '../views/web/index.ts';
+import { EnvironmentError, UsageError } from './exit.ts';
+import { openLive, type Live, type LiveOptions } from './live.ts';
+import { serveLive, type LiveSource } from './serve-live.ts';
+import { serveRecording, type ServedSource } from './serve-recording.ts';
+import { createOutput } from './stream.ts';
+
+export interface ServeOptions extends LiveOptions {
+  /** `127.0.0.1`, `127.0.0.1:8474`, `[::1]:8474`; port 0 or none: a free one. */
+  readonly listen: string;
+  /** Certificate and key, PEM files. */
+  readonly tls?: readonly string[];
+  readonly insecure?: boolean;
+  readonly for?: number;
+}
+
+/** Recordings that are kept; the oldest goes first. */
+const RECORDINGS = 4;
+const EVENTS_MS = 1_000;
+const MOST_STREAMS = 32;
+
+/** `whydrop serve [FILE…]`: the live watch, and recordings, in a browser. */
+export async function serve(files: readonly string[], options: ServeOptions): Promise<void> {
+  const { address, port } = listenAddress(options);
+  const tls = options.tls === undefined ? undefined : { cert: pem(options.tls[0]!), key: pem(options.tls[1]!) };
+  const assets = builtAssets();
+  let end!: () => void;
+  const ended = new Promise<void>((done) => (end = done));
+  const output = createOutput(end);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
+
+  const world = createWorld();
+  for (const file of files) {
+    const added = world.addRecording(basename(file), read(file));
+    if ('error' in added) throw new UsageError(added.error);
+  }
+  let gate: Gate | undefined;
+  const link = (): string => `${origin}/?token=${gate!.token()}`;
+  const web = (): WebOptions => ({ gate: gate!, world, assets, onLogin: () => output.write(`opened in a browser; for another one: ${link()}\n`) });
+  const streams = new Set<{ readonly response: ServerResponse; readonly source: string }>();
+  const server = listener(tls, (request, response) => void answer(request, response, web(), (source) => {
+    if (streams.size >= MOST_STREAMS) return false;
+    const stream = { response, source };
+    streams.add(stream);
+    response.on('close', () => streams.delete(stream));
+    send(stream, world);
+    return true;
+  }));
+  await listening(server, address, port);
+  const bound = server.address() as AddressInfo;
+  const shown = isIP(address) === 6 ? `[${address}]` : address;
+  const hosts = [...new Set([`${shown}:${bound.port}`, ...(isLoopback(address) ? [`localhost:${bound.port}`] : [])])];
+  const origin = `${tls === undefined ? 'http' : 'https'}://${hosts[0]}`;
+  gate = createGate({ hosts, secure: tls !== undefined, cookieName: `whydrop-${bound.port}` });
+
+  let live: Live | undefined;
+  let source: LiveSource | undefined;
+  try {
+    const opened = await openLive(options, {}, () => true);
+    if (isUnavailable(opened)) output.write(`recordings only: ${printable(`${opened.what}: ${opened.why}`)}\n${opened.fix === undefined ? '' : `  fix: ${printable(opened.fix)}\n`}`);
+    else {
+      live = opened;
+      await live.session.baseline();
+      live.session.run();
+      source = serveLive(live);
+      world.setLive(source);
+      output.write(`watching ${live.watched.length === 0 ? 'all namespaces' : live.watched.slice(0, 8).map((w) => w.name ?? `net:[${w.inode}]`).map(printable).join(', ')}\n`);
+    }
+    if (options.insecure === true && tls === undefined && !isLoopback(address)) output.write('without TLS: whoever is on the way can read along and use the link\n');
+    output.write(`open in a browser (works once): ${link()}\n`);
+    const tick = setInterval(() => {
+      for (const stream of streams) send(stream, world);
+    }, EVENTS_MS);
+    const timer = options.for === undefined ? undefined : setTimeout(end, options.for);
+    await ended;
+    clearInterval(tick);
+    clearTimeout(timer);
+  } finally {
+    source?.stop();
+    server.close();
+    server.closeAllConnections();
+    if (live !== undefined) {
+      await live.session.stop();
+      live.close();
+    }
+    await output.flush();
+  }
+  process.exit();
+}
+
+interface Sources extends World {
+  setLive(source: ServedSource): void;
+}
+
+function createWorld(): Sources {
+  const sources = new Map<string, ServedSource>();
+  let made = 0;
+  const chosen = (id: string): ServedSource | undefined => sources.get(id) ?? (id === 'live' ? [...sources.values()].at(-1) : undefined);
+  const texts: readonly CauseText[] = causes.map(({ id, title, knowledge }) => ({ id, title, ...knowledge }));
+  return {
+    causes: texts,
+    setLive: (source) => void sources.set('live', source),
+    state: (id) => {
+      const source = chosen(id);
+      const names = [...sources.values()].map((s) => ({ id: s.id, name: s.name })).sort((a, b) => Number(b.id === 'live') - Number(a.id === 'live'));
+      return source === undefined ? nothingYet() : { ...source.state(), sources: names };
+    },
+    incident: (id, incident) => chosen(id)?.incident(incident),
+    host: async (id) => chosen(id)?.host(),
+    addRecording: (name, bytes) => {
+      const source = serveRecording(`r${made + 1}`, name, bytes);
+      if ('error' in source) return source;
+      made += 1;
+      sources.set(source.id, source);
+      const kept = [...sources.keys()].filter((id) => id !== 'live');
+      if (kept.length > RECORDINGS) sources.delete(kept[0]!);
+      return { id: source.id };
+    },
+  };
+}
+
+/** Before there is anything to show: no privileges, no recording yet. */
+function nothingYet(): SourceState {
+  const now = Date.now();
+  return { id: 'none', name: 'nothing yet', host: { hostname: '', kernel: '', whydrop: '' }, from: now, to: now, netns: [], probes: [], losses: [], incidents: [], unlisted: 0, timelineFrom: now, counters: [], sources: [] };
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+function listener(tls: { readonly cert: string; readonly key: string } | undefined, handler: Handler): Server {
+  const limits = { maxHeaderSize: 16 << 10, requestTimeout: 60_000, headersTimeout: 10_000 };
+  if (tls === undefined) return createServer(limits, handler);
+  try {
+    return createSecureServer({ ...limits, ...tls }, handler) as unknown as Server;
+  } catch (error) {
+    throw new UsageError(`--tls: ${(error as Error).message}`);
+  }
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, options: WebOptions, stream: (source: string) => boolean): Promise<void> {
+  let url: URL;
+  try {
+    url = new URL(request.url ?? '/', 'http://whydrop.invalid');
+  } catch {
+    response.writeHead(400).end();
+    return;
+  }
+  const headers: Record<string, string | undefined> = {};
+  for (const [name, value] of Object.entries(request.headers)) headers[name] = Array.isArray(value) ? value.join(', ') : value;
+  try {
+    const reply = await handle({ method: request.method ?? 'GET', path: url.pathname, query: url.searchParams, headers }, (limit) => bodyOf(request, limit), options);
+    if (reply.kind === 'whole') {
+      // what was not read of a body is not wanted
+      response.writeHead(reply.status, { ...reply.headers, ...(request.complete ? {} : { connection: 'close' }) }).end(reply.body);
+      return;
+    }
+    response.writeHead(200, reply.headers);
+    if (!stream(reply.source)) response.end();
+  } catch (error) {
+    process.stderr.write(`whydrop: ${printable(error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`);
+    if (!response.headersSent) response.writeHead(500);
+    response.end();
+  }
+}
+
+async function bodyOf(request: IncomingMessage, limit: number): Promise<Uint8Array | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > limit) return undefined;
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > limit) return undefined;
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
+/** A browser that reads too slowly misses states, never slows the watch. */
+function send({ response, source }: { readonly response: ServerResponse; readonly source: string }, world: World): void {
+  if (response.writableNeedDrain || response.writableLength > 0) return;
+  const state = world.state(source);
+  if (state !== undefined) response.write(`event: state\ndata: ${jsonText(state)}\n\n`);
+}
+
+function listening(server: Server, address: string, port: number): Promise<void> {
+  return new Promise((done, fail) => {
+    server.once('error', (error: NodeJS.ErrnoException) => fail(new EnvironmentError(`listening on ${address} port ${port}: ${error.code ?? error.message}`, error.code === 'EADDRINUSE' ? 'leave the port out of --listen: a free one is taken' : undefined)));
+    server.listen(port, address, done);
+  });
+}
+
+const isLoopback = (address: string): boolean => address === '::1' || /^127\./.test(address);
+
+/** The address to listen on; beyond loopback only with TLS, or when somebody says that it may be without. */
+export function listenAddress(options: Pick<ServeOptions, 'listen' | 'tls' | 'insecure'>): { readonly address: string; readonly port: number } {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+|[0-9a-f:]*::[0-9a-f:.]*|localhost))(?::(\d{1,5}))?$/i.exec(options.listen);
+  const named = match?.[1] ?? match?.[2];
+  const address = named === 'localhost' ? '127.0.0.1' : named;
+  const port = Number(match?.[3] ?? 0);
+  if (address === undefined || isIP(address) === 0 || port > 65_535) throw new UsageError(`--listen: not an address: ${options.listen} (write 127.0.0.1, 127.0.0.1:8474 or [::1]:8474)`);
+  if (options.tls !== undefined && options.tls.length !== 2) throw new UsageError('--tls takes two files: the certificate and its key');
+  if (/^(0\.0\.0\.0|::)$/.test(address)) throw new UsageError(`--listen ${address}: name the one address that browsers will use, or the Host header cannot be checked`);
+  if (!isLoopback(address) && options.tls === undefined && options.insecure !== true) throw new UsageError(`--listen ${address} is more than this machine: add --tls CERT KEY, or --insecure where the way is safe (ssh -L reaches 127.0.0.1 too)`);
+  return { address, port };
+}
+
+function read(file: string): Uint8Array {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new UsageError(`reading ${file}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+  }
+}
+
+const pem = (file: string): string => Buffer.from(read(file)).toString('utf8');
+
+/** Beside the bundle; from a checkout without one, in dist/. Read once: no path of a request ever reaches the disk. */
+function builtAssets(): ReadonlyMap<string, Uint8Array> {
+  for (const folder of [new URL('./web/', import.meta.url), new URL('../../dist/web/', import.meta.url)]) {
+    try {
+      return new Map(['index.html', 'app.js', 'app.css', 'icon.svg'].map((name) => [name, readFileSync(fileURLToPath(new URL(name, folder)))]));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+  throw new EnvironmentError('the pages are not built: no dist/web', 'npm run build');
+}

@@ -1,0 +1,140 @@
+import type { JSX } from 'preact';
+import { useMemo } from 'preact/hooks';
+import { grouped, lookOf, lossCount, sentence, short, span, victimShort, culpritWord } from '../src/report/index.ts';
+import type { ListedIncident, SourceState } from '../src/views/web/protocol.ts';
+import { Area, areaOf, Badge, Section } from './parts.tsx';
+import { AXIS, Plot, type Line, type Range } from './plot.tsx';
+
+export interface OverviewProps {
+  readonly state: SourceState;
+  readonly range: Range;
+  readonly onRange: (range: Range) => void;
+  readonly open: (id: string) => void;
+}
+
+/** The time that the plots show when nothing is chosen: of a live watch the last ten minutes at most. */
+export function wholeOf(state: SourceState): readonly [number, number] {
+  const from = state.id === 'live' ? Math.max(state.from, state.to - 600_000) : state.from;
+  return [from / 1000, Math.max(from + 1000, state.to) / 1000];
+}
+
+export const inRange = (incident: ListedIncident, range: Range): boolean => range === undefined || (Date.parse(incident.first) / 1000 <= range[1] && Date.parse(incident.last) / 1000 >= range[0]);
+
+export function Overview({ state, range, onRange, open }: OverviewProps): JSX.Element {
+  const whole = wholeOf(state);
+  const matter = state.incidents.filter((i) => i.severity !== 'info' && inRange(i, range));
+  const normal = state.incidents.filter((i) => i.severity === 'info' && inRange(i, range));
+  return (
+    <>
+      <Verdict state={state} matter={matter.length} />
+      <Times state={state} whole={whole} range={range} onRange={onRange} open={open} />
+      {matter.length > 0 && <Section title="What was lost, most harm first"><Ranked incidents={matter} open={open} /></Section>}
+      {normal.length > 0 && <Section title="Seen, and normal"><Ranked incidents={normal} open={open} /></Section>}
+      {state.unlisted > 0 && <p class="soft">{grouped(state.unlisted)} more incidents are not listed.</p>}
+    </>
+  );
+}
+
+function Verdict({ state, matter }: { readonly state: SourceState; readonly matter: number }): JSX.Element {
+  const worst = state.incidents[0];
+  const ran = span(state.to - state.from);
+  if (state.id === 'none') return <div class="none"><h1>Nothing to look at yet</h1><p>This whydrop may not watch (it says why in its terminal). Drop a recording onto this page, or choose one above.</p></div>;
+  if (worst === undefined || worst.severity === 'info') {
+    const blind = state.losses.length > 0 || state.probes.some((p) => p.state === 'unavailable');
+    return <><h1>Nothing was lost that matters</h1><p class="none">In {ran} no packet and no call was lost that matters.{blind && ' Mind what was not seen: it is listed under Host.'}</p></>;
+  }
+  return (
+    <>
+      <h1>{sentence(worst.cause.title)}{matter > 1 && <span class="soft">, and {matter - 1} other {matter === 2 ? 'cause' : 'causes'} of loss</span>}</h1>
+      <p class="meta">{state.netns.length === 0 ? 'all namespaces' : state.netns.slice(0, 4).map((n) => n.name ?? `net:[${n.inode}]`).join(', ')} · {ran}{state.id === 'live' ? ', watching' : ''}</p>
+    </>
+  );
+}
+
+function Times({ state, whole, range, onRange, open }: { readonly state: SourceState; readonly whole: readonly [number, number]; readonly range: Range; readonly onRange: (r: Range) => void; readonly open: (id: string) => void }): JSX.Element {
+  const { times, lines } = useMemo(() => lossLines(state), [state]);
+  const counters = useMemo(() => state.counters.slice(0, 6).map((c) => counterLine(c, state.timelineFrom)), [state]);
+  const [from, to] = range ?? whole;
+  const marks = state.incidents.filter((i) => i.severity !== 'info' && Date.parse(i.first) / 1000 <= to && Date.parse(i.last) / 1000 >= from).slice(0, 60);
+  const at = (iso: string): number => Math.min(1, Math.max(0, (Date.parse(iso) / 1000 - from) / (to - from)));
+  return (
+    <section class="times" aria-labelledby="when">
+      <div class="bar">
+        <h2 id="when">When</h2>
+        <div class="zoom" role="group" aria-label="Time shown">
+          <button type="button" onClick={() => onRange(zoom(range ?? whole, 0.5, whole))} aria-label="Zoom in"><span aria-hidden="true">+</span></button>
+          <button type="button" onClick={() => onRange(zoom(range ?? whole, 2, whole))} aria-label="Zoom out"><span aria-hidden="true">−</span></button>
+          <button type="button" onClick={() => onRange(undefined)} disabled={range === undefined}>All</button>
+        </div>
+      </div>
+      {lines.length === 0 && counters.length === 0 ? <p class="soft">No loss so far. Losses are drawn here by the second, counters that move below them.</p> : (
+        <>
+          <ul class="legend">{lines.map((l) => <li key={l.label} class={areaOf(l.label)}><span class="area">{l.label}</span> <span class="soft">{grouped(l.values.reduce<number>((a, b) => a + (b ?? 0), 0))}</span></li>)}</ul>
+          <p class="unit">losses {stepWords(state)}</p>
+          <Plot times={times} lines={lines} range={range} whole={whole} onRange={onRange} height={190} showTimes={true} filled={true} label={`Losses over time. ${lines.map((l) => `${l.label}: ${grouped(l.values.reduce<number>((a, b) => a + (b ?? 0), 0))}`).join('; ')}`} />
+          <div class="marks" role="group" aria-label="Incidents on the time line">
+            {marks.map((i) => {
+              const left = at(i.first);
+              return <button type="button" key={i.id} class={`mark sev-${i.severity} ${areaOf(i.cause.id)}`} style={{ left: `calc(${AXIS}px + (100% - ${AXIS + 8}px) * ${left.toFixed(5)})`, width: `max(24px, calc((100% - ${AXIS + 8}px) * ${(at(i.last) - left).toFixed(5)}))` }} onClick={() => open(i.id)} title={`${sentence(i.cause.title)}, ${lossCount(i)}`} aria-label={`Incident: ${i.cause.title}, ${lossCount(i)}`} />;
+            })}
+          </div>
+          {counters.map((c) => (
+            <div key={c.name} class="counter">
+              <p class="unit"><span class="mono">{c.name}</span> {grouped(c.first)} → {grouped(c.last)}</p>
+              <Plot times={c.times} lines={c.lines} range={range} whole={whole} onRange={onRange} height={70} showTimes={false} filled={false} label={`${c.name} went from ${c.first} to ${c.last}`} />
+            </div>
+          ))}
+          <p class="soft hint">Drag over a plot to look closer; what is listed below follows. Times are your own time zone's.</p>
+        </>
+      )}
+    </section>
+  );
+}
+
+const stepWords = (state: SourceState): string => (state.timeline === undefined ? '' : state.timeline.stepMs === 1000 ? 'a second' : `in ${span(state.timeline.stepMs)}`);
+
+export function zoom([from, to]: readonly [number, number], factor: number, whole: readonly [number, number]): Range {
+  const middle = (from + to) / 2;
+  const half = Math.max(0.05, ((to - from) / 2) * factor);
+  return half * 2 >= whole[1] - whole[0] ? undefined : [Math.max(whole[0], middle - half), Math.min(whole[1], middle + half)];
+}
+
+function lossLines(state: SourceState): { readonly times: readonly number[]; readonly lines: readonly Line[] } {
+  const { timeline } = state;
+  if (timeline === undefined) return { times: [], lines: [] };
+  const length = Math.max(0, ...timeline.series.map((s) => s.counts.length));
+  const times = Array.from({ length: length + 1 }, (_, i) => (state.timelineFrom + i * timeline.stepMs) / 1000);
+  const total = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
+  const lines = timeline.series
+    .filter((s) => total(s.counts) > 0)
+    .toSorted((a, b) => total(b.counts) - total(a.counts))
+    .slice(0, 10)
+    .map((s) => ({ label: s.cause, cause: s.cause, values: [...s.counts, ...Array.from({ length: length + 1 - s.counts.length }, () => 0)] }));
+  return { times, lines };
+}
+
+function counterLine(counter: SourceState['counters'][number], from: number): { readonly name: string; readonly first: number; readonly last: number; readonly times: readonly number[]; readonly lines: readonly Line[] } {
+  return {
+    name: counter.name, first: counter.points[0]?.[1] ?? 0, last: counter.points.at(-1)?.[1] ?? 0,
+    times: counter.points.map(([ms]) => (from + ms) / 1000),
+    lines: [{ label: counter.name, values: counter.points.map(([, value]) => value) }],
+  };
+}
+
+function Ranked({ incidents, open }: { readonly incidents: readonly ListedIncident[]; readonly open: (id: string) => void }): JSX.Element {
+  return (
+    <ol class="ranked">
+      {incidents.map((i) => (
+        <li key={i.id} class={`sev-${i.severity} ${areaOf(i.cause.id)}`}>
+          <span><Badge severity={i.severity} /></span>
+          <span class="n">{lossCount(i)}</span>
+          <span class="what">
+            <a class="incident" href={`#/incident/${i.id}`} onClick={(e) => { e.preventDefault(); open(i.id); }}>{sentence(i.cause.title)}</a> <Area cause={i.cause.id} />
+            <span class="who">{victimShort(i)}{i.culprit.text !== '' && <> · {lookOf(i.cause.id).word === i.culprit.text ? '' : `${culpritWord(i.culprit.kind)}: `}{i.culprit.text}</>}</span>
+            {i.flows > 1 && <span class="who">{short(i.flows)} flows</span>}
+          </span>
+        </li>
+      ))}
+    </ol>
+  );
+}
