@@ -2,6 +2,7 @@ import { chromeTraceOf, csvOf, foldedOf, jsonOf, pcapngOf, type Exported } from 
 import type { FilterOptions } from './flow-filter.ts';
 import { judged } from './judged.ts';
 import { writeOutput } from './output-file.ts';
+import { redactedForSharing } from './redact.ts';
 import { openRecording } from './replay-command.ts';
 import { UsageError } from './exit.ts';
 
@@ -11,12 +12,14 @@ export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 export interface ExportOptions extends FilterOptions {
   readonly to: ExportFormat;
   readonly output?: string;
+  readonly redact?: boolean;
 }
 
 /** `whydrop export FILE --to FORMAT`. */
 export function exportCommand(path: string, options: ExportOptions): void {
   if (options.to === 'pcapng' && (options.output === undefined || options.output === '-') && process.stdout.isTTY) throw new UsageError('pcapng is binary: name a file with -o OUT.pcapng');
-  const records = openRecording(path);
+  const opened = openRecording(path);
+  const records = options.redact === true ? redactedForSharing(opened) : opened;
   const { exported } = judged(records, options, options.to === 'pcapng' || options.to === 'json');
   const written = writeOutput(options.output, EXPORTERS[options.to](exported));
   if (options.to === 'pcapng') {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { isUnavailable } from '../model/unavailable.ts';
 import { EnvironmentError, UsageError } from './exit.ts';
 import { createKeeper } from './keep.ts';
@@ -9,6 +10,8 @@ export interface RecordOptions extends Omit<WatchOptions, 'record'> {
   readonly ring?: number;
   /** Bytes. */
   readonly maxSize?: number;
+  /** Rewritten at the end without addresses, names and payload; until then the file has them. */
+  readonly redact?: boolean;
 }
 
 /**
@@ -20,4 +23,5 @@ export async function record(options: RecordOptions): Promise<void> {
   const keeper = createKeeper(options.output, { ...(options.maxSize === undefined ? {} : { maxSize: options.maxSize }), ...(options.ring === undefined ? {} : { ring: options.ring }) });
   if (isUnavailable(keeper)) throw new EnvironmentError(`${keeper.what}: ${keeper.why}`);
   await watch(options, keeper);
+  if (options.redact === true && existsSync(options.output)) (await import('./redact.ts')).redactCommand(options.output, { output: options.output });
 }

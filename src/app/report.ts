@@ -11,15 +11,18 @@ import type { FilterOptions } from './flow-filter.ts';
 import { judged, version, type Judged } from './judged.ts';
 import { writeOutput } from './output-file.ts';
 import { WITHOUT } from './probes.ts';
+import { redactedForSharing } from './redact.ts';
 import { openRecording } from './replay-command.ts';
 
 export interface ReportOptions extends FilterOptions {
   readonly output: string;
+  readonly redact?: boolean;
 }
 
 /** `whydrop report FILE -o OUT.html`: one page without script or request, to hand on. */
 export function reportCommand(path: string, options: ReportOptions): void {
-  const input = reportInput(judged(openRecording(path), options));
+  const opened = openRecording(path);
+  const input = reportInput(judged(options.redact === true ? redactedForSharing(opened) : opened, options));
   const written = writeOutput(options.output, [renderReport(input)]);
   if (options.output !== '-') process.stderr.write(`wrote ${options.output}: ${written} bytes, ${input.incidents.length} incidents\n`);
 }
