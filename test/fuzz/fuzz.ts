@@ -10,7 +10,7 @@ export interface FuzzOptions<T extends Uint8Array | string> {
   readonly decode: (input: T) => unknown;
   /** Inputs tried in all; 2000 unless told. */
   readonly rounds?: number;
-  /** The longest that one input may take, ms; 1000 unless told (this machine may be busy). */
+  /** The longest that one input may take, ms; 5000 unless told: the machine may be busy, and what hangs takes longer. */
   readonly limit?: number;
   readonly seed?: number;
 }
@@ -40,7 +40,7 @@ export function fuzzBytes(options: FuzzOptions<Uint8Array>): void {
     const results = [0x00, 0xff].map((around) => {
       const memory = new Uint8Array(input.length + 128).fill(around);
       memory.set(input, 64);
-      return attempt(() => options.decode(memory.subarray(64, 64 + input.length)), options.limit ?? 1000, input);
+      return attempt(() => options.decode(memory.subarray(64, 64 + input.length)), options.limit ?? 5000, input);
     });
     assert.deepEqual(results[1], results[0], `says two things of ${describe(input)}`);
   }
@@ -56,8 +56,8 @@ export function fuzzText(options: FuzzOptions<string>): void {
     for (let i = 0; i < (options.rounds ?? 2000); i++) yield mutateText(options.seeds, next);
   };
   for (const input of inputs()) {
-    const one = attempt(() => options.decode(input), options.limit ?? 1000, input);
-    assert.deepEqual(attempt(() => options.decode(input), options.limit ?? 1000, input), one, `says two things of ${describe(input)}`);
+    const one = attempt(() => options.decode(input), options.limit ?? 5000, input);
+    assert.deepEqual(attempt(() => options.decode(input), options.limit ?? 5000, input), one, `says two things of ${describe(input)}`);
   }
 }
 
