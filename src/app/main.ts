@@ -168,6 +168,13 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
     .action(async (file: string, options) => (await import('./redact.ts')).redactCommand(file, options));
 
   whydrop
+    .command('merge')
+    .description('recordings of several hosts on one time line')
+    .argument('<file...>', 'two recordings or more; the first gives the clock')
+    .requiredOption('-o, --output <file>', 'the joint recording')
+    .action(async (files: string[], options) => (await import('./merge.ts')).mergeCommand(files, options));
+
+  whydrop
     .command('analyze')
     .description('a verdict from text that others collected: logs, ftrace text, counters, conntrack listings and events, rules, dmesg')
     .argument('<path...>', 'files and folders; formats are recognised by content, gzip too')
