@@ -37,7 +37,7 @@ before(() => {
   script('lacks', 'echo "RTNETLINK answers: Operation not supported" >&2; exit 2');
   script('dies', 'kill -9 $$');
   script('reads', 'cat; echo done');
-  script('slow', `echo x >> ${folder}/slow.running; sleep 0.1; echo $(wc -l < ${folder}/slow.running); sed -i 1d ${folder}/slow.running`);
+  script('slow', `: > ${folder}/slow-running.$$; sleep 0.1; ls ${folder}/slow-running.* | wc -l; rm ${folder}/slow-running.$$`);
   writeFileSync(`${folder}/not-executable`, 'x');
 });
 after(() => rmSync(folder, { recursive: true }));
@@ -112,9 +112,19 @@ test('a status other than 0 is a result for who asks for it', async () => {
   commands.close();
 });
 
+test('a program that hung is not waited for a second time; with other arguments it is asked', async () => {
+  const commands = createCommands(find);
+  const first = await commands.output({ program: 'hangs', args: ['a'], timeLimit: 200 });
+  const began = performance.now();
+  assert.deepEqual(await commands.output({ program: 'hangs', args: ['a'], timeLimit: 200 }), first);
+  assert.ok(performance.now() - began < 100);
+  assert.ok(isUnavailable(await commands.output({ program: 'hangs', args: ['b'], timeLimit: 200 })));
+  assert.ok(performance.now() - began >= 200);
+  commands.close();
+});
+
 test('never more at once than allowed, and all come to their turn', async () => {
   const commands = createCommands(find, 2);
-  writeFileSync(`${folder}/slow.running`, '');
   const results = await Promise.all(Array.from({ length: 7 }, () => commands.output({ program: 'slow', args: [] })));
   assert.equal(results.length, 7);
   for (const text of results) assert.ok(typeof text === 'string' && Number(text) >= 1 && Number(text) <= 2, String(text));
