@@ -56,6 +56,7 @@ function Times({ state, whole, range, onRange, open }: { readonly state: SourceS
   const counters = useMemo(() => state.counters.slice(0, 6).map((c) => counterLine(c, state.timelineFrom)), [state]);
   const [from, to] = range ?? whole;
   const marks = state.incidents.filter((i) => i.severity !== 'info' && Date.parse(i.first) / 1000 <= to && Date.parse(i.last) / 1000 >= from).slice(0, 60);
+  const lane = lanesOf(marks, (to - from) * 0.03);
   const at = (iso: string): number => Math.min(1, Math.max(0, (Date.parse(iso) / 1000 - from) / (to - from)));
   return (
     <section class="times" aria-labelledby="when">
@@ -72,10 +73,10 @@ function Times({ state, whole, range, onRange, open }: { readonly state: SourceS
           <ul class="legend">{lines.map((l) => <li key={l.label} class={areaOf(l.label)}><span class="area">{l.label}</span> <span class="soft">{grouped(l.values.reduce<number>((a, b) => a + (b ?? 0), 0))}</span></li>)}</ul>
           <p class="unit">losses {stepWords(state)}</p>
           <Plot times={times} lines={lines} range={range} whole={whole} onRange={onRange} height={190} showTimes={true} filled={true} label={`Losses over time. ${lines.map((l) => `${l.label}: ${grouped(l.values.reduce<number>((a, b) => a + (b ?? 0), 0))}`).join('; ')}`} />
-          <div class="marks" role="group" aria-label="Incidents on the time line">
-            {marks.map((i) => {
+          <div class="marks" style={{ height: `${(1 + Math.max(0, ...lane)) * 28}px` }} role="group" aria-label="Incidents on the time line">
+            {marks.map((i, n) => {
               const left = at(i.first);
-              return <button type="button" key={i.id} class={`mark sev-${i.severity} ${areaOf(i.cause.id)}`} style={{ left: `calc(${AXIS}px + (100% - ${AXIS + 8}px) * ${left.toFixed(5)})`, width: `max(24px, calc((100% - ${AXIS + 8}px) * ${(at(i.last) - left).toFixed(5)}))` }} onClick={() => open(i.id)} title={`${sentence(i.cause.title)}, ${lossCount(i)}`} aria-label={`Incident: ${i.cause.title}, ${lossCount(i)}`} />;
+              return <button type="button" key={i.id} class={`mark sev-${i.severity} ${areaOf(i.cause.id)}`} style={{ top: `${(lane[n] ?? 0) * 28 + 2}px`, left: `calc(${AXIS}px + (100% - ${AXIS + 8}px) * ${left.toFixed(5)})`, width: `max(24px, calc((100% - ${AXIS + 8}px) * ${(at(i.last) - left).toFixed(5)}))` }} onClick={() => open(i.id)} title={`${sentence(i.cause.title)}, ${lossCount(i)}`} aria-label={`Incident: ${i.cause.title}, ${lossCount(i)}`}><span aria-hidden="true">{i.cause.title}</span></button>;
             })}
           </div>
           {counters.map((c) => (
@@ -84,12 +85,26 @@ function Times({ state, whole, range, onRange, open }: { readonly state: SourceS
               <Plot times={c.times} lines={c.lines} range={range} whole={whole} onRange={onRange} height={70} showTimes={false} filled={false} label={`${c.name} went from ${c.first} to ${c.last}`} />
             </div>
           ))}
-          <p class="soft hint">Drag over a plot to look closer; what is listed below follows. Times are your own time zone's.</p>
+          <p class="soft hint">Drag over a plot to look closer; what is listed below follows. Times are UTC.</p>
         </>
       )}
     </section>
   );
 }
+
+/** Rows for marks that would lie upon each other; what does not fit shares the last. `least`: seconds that the narrowest mark covers. */
+function lanesOf(incidents: readonly ListedIncident[], least: number): readonly number[] {
+  const ends: number[] = [];
+  return incidents.map((i) => {
+    const first = Date.parse(i.first) / 1000;
+    const free = ends.findIndex((end) => end < first);
+    const row = free >= 0 ? free : Math.min(ends.length, MOST_LANES - 1);
+    ends[row] = Math.max(ends[row] ?? 0, Date.parse(i.last) / 1000, first + least);
+    return row;
+  });
+}
+
+const MOST_LANES = 5;
 
 const stepWords = (state: SourceState): string => (state.timeline === undefined ? '' : state.timeline.stepMs === 1000 ? 'a second' : `in ${span(state.timeline.stepMs)}`);
 

@@ -53,7 +53,7 @@ export function Plot(props: PlotProps): JSX.Element {
           select: { show: true, left: 0, top: 0, width: 0, height: 0 },
           scales: { x: { time: true, range: () => [...(latest.current.range ?? latest.current.whole)] as [number, number] }, y: { range: (_, low, high) => (filled ? [0, Math.max(1, high)] : [low ?? 0, Math.max((low ?? 0) + 1, high ?? 1)]) } },
           axes: [
-            { show: showTimes, stroke: ink('--soft'), grid, ticks: grid, font, size: 34 },
+            { show: showTimes, stroke: ink('--soft'), grid, ticks: grid, font, size: 26, space: 76, values: (_, splits, __, ___, step) => splits.map((v) => new Date(v * 1000).toISOString().slice(11, step < 1 ? 22 : 19)) },
             { stroke: ink('--soft'), grid, ticks: grid, font, size: AXIS, space: 26, values: (_, splits) => splits.map((v) => (v === null || !Number.isInteger(v) ? '' : Intl.NumberFormat('en', { notation: 'compact' }).format(v))) },
           ],
           series: [
