@@ -47,7 +47,7 @@ import { cause as noState } from '../../src/causes/xfrm/no-state.ts';
 import { cause as policyBlock } from '../../src/causes/xfrm/policy-block.ts';
 import type { Answered } from '../fake-evidence.ts';
 import { fakeEvidence, HOME } from '../fake-evidence.ts';
-import { mono } from '../../src/base/brand.ts';
+import { address, mono } from '../../src/base/brand.ts';
 import { callIn, dropIn, found, indexOf, innocent, judged, macOf, packet, world, type World } from './network-world.ts';
 
 const two = world('healthy-two'), routed = world('healthy-routed'), bridged = world('healthy-bridged');
@@ -301,6 +301,24 @@ test('a plain queue under a tbf: the rate above it is raised where more comes th
   }))));
   assert.match(judgedWith(1000), /^tc -n net-a qdisc change dev eth0 root handle 1: tbf rate \S+ burst \d+ limit \d+ && tc -n net-a qdisc replace dev eth0 parent 1:1 handle 10: pfifo limit 1000$/);
   assert.match(judgedWith(1), /^tc -n net-a qdisc replace dev eth0 parent 1:1 handle 10: pfifo limit 1000$/);
+});
+
+test('a neighbour that is silent because netfilter drops ARP here is a consequence; other drops here are innocent of it', () => {
+  const w = world('neigh-dead-host');
+  const silent = dropIn(w, 'a', { reason: 'NEIGH_FAILED', symbol: 'neigh_invalidate', device: 'eth0', packet: packet('10.0.0.1', '10.0.0.77') });
+  const judgedWith = (protocol: number) => found(unresolved.judge(silent, fakeEvidence({
+    answers: w.answers, host: { netnsNames: w.names },
+    dropCounts: [{ kind: 'drop-count', time: mono(9_000_000_000n), place: { address: address(0xffffffff81000100n), name: 'nft_do_chain', offset: 1 }, reason: { number: 12, name: 'NETFILTER_DROP' }, netns: silent.netns, ifindex: 0, protocol, packets: 3, bytes: 84 }],
+  })));
+  // without a listing of the rules the counter still says it
+  const arp = unresolved.judge(silent, fakeEvidence({
+    answers: [...w.answers, [{ topic: 'nft', netns: silent.netns }, '{"nftables": []}'], [{ topic: 'arptables', netns: silent.netns }, '*filter\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n-A OUTPUT -j DROP -d 10.0.0.77\n']], host: { netnsNames: w.names },
+    dropCounts: [{ kind: 'drop-count', time: mono(9_000_000_000n), place: { address: address(0xffffffff81000100n), name: 'nft_do_chain', offset: 1 }, reason: { number: 12, name: 'NETFILTER_DROP' }, netns: silent.netns, ifindex: 0, protocol: 0x0806, packets: 3, bytes: 84 }],
+  }));
+  assert.equal(found(arp).severity, 'info');
+  assert.match(found(arp).culprit.text, /OUTPUT.*-j DROP -d 10\.0\.0\.77/);
+  assert.equal(judgedWith(0x0806).severity, 'info');
+  assert.equal(judgedWith(0x0800).severity, 'warning');
 });
 
 test('queues: a burst below the packet, a limit, and which of two', () => {

@@ -139,6 +139,15 @@ test('an answer that conntrack never saw the request of is accepted by the port 
   assert.match(first('tcp 10.0.2.2:900 > 10.0.1.2:41000'), /-d 10\.0\.1\.2 -p tcp --dport 41000 -j ACCEPT/, 'a SYN is no answer');
 });
 
+test('what answers a SYN, ACK is not one: its accept names the port of the service', () => {
+  const text = save('-A FORWARD -m conntrack --ctstate INVALID -j DROP');
+  const d = drop('tcp 10.0.2.2:7000 > 10.0.1.2:41000', 'nft_do_chain+10 nft_do_chain_ipv4 nf_hook_slow ip_forward ip_rcv');
+  const transport = { ...d.packet.transport, flags: 0x12 } as NonNullable<DropEvent['packet']['transport']>;
+  const f = ruleDrop.judge(symptom({ ...d, packet: { ...d.packet, transport } }), fakeEvidence({ answers: [NO_NFT, iptables(text), [{ topic: 'link', netns: BLUE }, '[]']] }));
+  assert.ok(f.outcome === 'found', JSON.stringify(f));
+  assert.equal(f.remedies[0]?.command, 'ip netns exec blue iptables -I FORWARD 1 -s 10.0.2.2 -p tcp --sport 7000 -j ACCEPT && ip netns exec blue iptables -I FORWARD 1 -d 10.0.2.2 -p tcp --dport 7000 -j ACCEPT');
+});
+
 test('return, goto and jump; the end of a chain entered by goto is the policy', () => {
   const walkIn = (...rules: string[]) => {
     const listing = ruleset(fakeEvidence({ answers: [iptables(save(...rules).replace(':INPUT ACCEPT', ':INPUT DROP'))] }), BLUE, ['ip']);

@@ -57,14 +57,17 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     if (!unresolved(hop.entry) || (!isUnavailable(queue) && queue < 65536)) return ruledOut('the queue is short, and that is what lost them');
   }
   const resolved = !unresolved(hop.entry);
-  const verdict = why(evidence, symptom, hop, wire.reached, wire.obstacle?.text);
+  const here = filteredHere(evidence, symptom.netns, hop);
+  if (here === 'pending') return cannotTell('the rules are still being looked at', 'their listing');
+  const verdict = here ?? why(evidence, symptom, hop, wire.reached, wire.obstacle?.text);
   if (verdict === undefined) return cannotTell('the other namespaces are still being looked at', 'their answers');
   const where = netnsText(evidence, symptom.netns);
   const protocol = hop.address.includes(':') ? 'neighbour solicitations' : 'ARP requests';
   return {
     outcome: 'found',
     confidence: resolved ? 0.6 : verdict.sure ? 0.96 : 0.9,
-    severity: resolved ? 'info' : 'warning',
+    // what the rules here drop is an incident of its own, and this one its consequence
+    severity: resolved || here !== undefined ? 'info' : 'warning',
     identity: `${hop.address}|${hop.device}`,
     explanation: resolved
       ? `Packets for ${hop.destination} waited for the neighbour ${hop.address} on ${hop.device} in ${where} and were dropped, but it answers now. It was slow, or had just come up. Nothing need be done unless it happens often.`
@@ -133,6 +136,27 @@ function why(evidence: Evidence, symptom: Symptom, hop: NextHop, reached: { read
     culprit: neighbour(': no host on the link has this address'),
     lines: [],
     remedies,
+  };
+}
+
+const ETH_P_ARP = 0x0806, ETH_P_IPV6 = 0x86dd; //   linux/if_ether.h
+
+/** The requests or their answers are dropped by netfilter in the sender's own namespace: the counters of the probe say so. */
+function filteredHere(evidence: Evidence, netns: Netns, hop: NextHop): Why | 'pending' | undefined {
+  const six = hop.address.includes(':');
+  const lost = evidence.dropCounts().find((c) => c.netns === netns && c.reason.name === 'NETFILTER_DROP' && c.protocol === (six ? ETH_P_IPV6 : ETH_P_ARP) && c.packets > 0);
+  if (lost === undefined) return undefined;
+  const rule = filtered(evidence, { netns, device: hop.device }, hop);
+  // IPv6 packets are dropped for many reasons: there a rule for neighbour discovery has to be seen
+  if (rule === 'pending' || (six && rule === undefined)) return rule;
+  const at = netnsText(evidence, netns);
+  const text = `netfilter in ${at} itself drops ${six ? 'IPv6' : 'ARP'} packets (${lost.packets} so far)`;
+  return {
+    why: `The requests did not get out, or the answers not in: ${text}. The rule is an incident of its own; this follows from it.`,
+    sure: rule !== undefined,
+    culprit: rule?.culprit ?? { kind: 'neighbour', text: `neighbour ${hop.address} on ${hop.device}: ${text}`, ip: hop.address, dev: hop.device },
+    lines: [{ source: 'drop probe', text }, ...(rule?.lines ?? [])],
+    remedies: rule?.remedies ?? [{ text: 'Do what the incident about the rule says.', risk: 'low' }],
   };
 }
 

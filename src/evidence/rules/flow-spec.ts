@@ -121,7 +121,7 @@ export function answerOf(drop: DropEvent, hook: HookPoint, out: string | undefin
   if (opposite === undefined) return undefined;
   const swapped: Packet['transport'] =
     transport === undefined ? undefined
-    : transport.kind === 'tcp' ? { ...transport, sourcePort: transport.destinationPort, destinationPort: transport.sourcePort, flags: (transport.flags & TCP_FLAG.SYN) !== 0 ? TCP_FLAG.SYN | TCP_FLAG.ACK : TCP_FLAG.ACK }
+    : transport.kind === 'tcp' ? { ...transport, sourcePort: transport.destinationPort, destinationPort: transport.sourcePort, flags: (transport.flags & (TCP_FLAG.SYN | TCP_FLAG.ACK)) === TCP_FLAG.SYN ? TCP_FLAG.SYN | TCP_FLAG.ACK : TCP_FLAG.ACK }
     : 'sourcePort' in transport ? { ...transport, sourcePort: transport.destinationPort, destinationPort: transport.sourcePort }
     : transport.kind === 'icmp' && transport.type === 8 ? { ...transport, type: 0 }
     : transport.kind === 'icmp6' && transport.type === 128 ? { ...transport, type: 129 }
