@@ -128,12 +128,19 @@ export function createSigns(limit: number): Signs {
         lastDropOfTask.delete(call.task.tid);
         return join(own.sign, call);
       }
-      const process = shedding ? lastDropOfProcess.get(`${call.netns}|${call.task.pid}`) : undefined;
-      if (process !== undefined && call.time - process.time < SHED_JOIN_NS) return join(process.sign, call);
+      // its own drop may have been counted and not described: then it is the same as the one before it
+      const process = lastDropOfProcess.get(`${call.netns}|${call.task.pid}`);
+      if (process !== undefined && call.time - process.time < SHED_JOIN_NS && (shedding || sameCall(process.sign.symptom, call))) return join(process.sign, call);
       return add({ kind: 'call', netns: call.netns, first: call.time, call }, call.time, 0, callKey(call.task.pid, call.syscall, call.errno));
     },
     addOther: (symptom) => add(symptom, symptom.first, 0, undefined),
   };
+}
+
+/** The same call to the same destination with the same outcome as the one that the drop made fail. */
+function sameCall(symptom: Symptom, call: CallEvent): boolean {
+  const before = symptom.kind === 'drop' ? symptom.call : undefined;
+  return before !== undefined && before.errno === call.errno && before.syscall === call.syscall && (before.destination ?? before.socket?.remote) === (call.destination ?? call.socket?.remote);
 }
 
 function victimKey(symptom: Symptom): string {

@@ -89,6 +89,17 @@ test('while samples are shed, a failed call is not taken for one without a drop'
   assert.deepEqual(d.incidents(at(2)).map((i) => i.cause.id), ['test.port']);
 });
 
+test('a failed call like the one before is taken for one of its drops, even while the counters are not read yet', () => {
+  const calls = cause('test.call', (s) => (s.kind === 'call' ? found('refused') : NOT_APPLICABLE));
+  const d = diagnosis([byPort, calls]);
+  d.add(drop({ seconds: 1 }));
+  d.add(call(1.00001));
+  d.add(call(1.3));
+  d.add(call(1.4, 'EACCES'));
+  d.judge(at(2));
+  assert.deepEqual(d.incidents(at(2)).map((i) => [i.cause.id, i.victims[0]?.errno]).sort(), [['test.call', 'EACCES'], ['test.port', 'EPERM']]);
+});
+
 test('a cause that waits for an answer delays an unsure verdict, not a sure one', () => {
   const question = { topic: 'nft', netns: NETNS } as const;
   const asks = cause('test.asks', (_, evidence) => {
