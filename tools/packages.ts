@@ -27,6 +27,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   'xz-utils': '/usr/bin/xz',
   e2fsprogs: '/usr/sbin/mke2fs',
   'linux-perf': '/usr/bin/perf',
+  gcc: '/usr/bin/gcc',
+  'libc6-dev': '/usr/include/stdio.h',
   procps: '/usr/bin/ps',
 };
 
