@@ -3,7 +3,7 @@ import { useMemo } from 'preact/hooks';
 import { grouped, lookOf, lossCount, sentence, short, span, victimShort, culpritWord } from '../src/report/index.ts';
 import type { ListedIncident, SourceState } from '../src/views/web/protocol.ts';
 import { Area, areaOf, Badge, Section } from './parts.tsx';
-import { AXIS, Plot, type Line, type Range } from './plot.tsx';
+import { AXIS, Plot, RIGHT, type Line, type Range } from './plot.tsx';
 
 export interface OverviewProps {
   readonly state: SourceState;
@@ -29,6 +29,7 @@ export function Overview({ state, range, onRange, open }: OverviewProps): JSX.El
       <Verdict state={state} matter={matter.length} />
       <Times state={state} whole={whole} range={range} onRange={onRange} open={open} />
       {matter.length > 0 && <Section title="What was lost, most harm first"><Ranked incidents={matter} open={open} /></Section>}
+      {range !== undefined && matter.length + normal.length === 0 && <p class="none">No incident in the time chosen.</p>}
       {normal.length > 0 && <Section title="Seen, and normal"><Ranked incidents={normal} open={open} /></Section>}
       {state.unlisted > 0 && <p class="soft">{grouped(state.unlisted)} more incidents are not listed.</p>}
     </>
@@ -52,7 +53,7 @@ function Verdict({ state, matter }: { readonly state: SourceState; readonly matt
 }
 
 function Times({ state, whole, range, onRange, open }: { readonly state: SourceState; readonly whole: readonly [number, number]; readonly range: Range; readonly onRange: (r: Range) => void; readonly open: (id: string) => void }): JSX.Element {
-  const { times, lines } = useMemo(() => lossLines(state), [state]);
+  const { times, lines, stepMs } = useMemo(() => lossLines(state, range ?? whole), [state, range]);
   const counters = useMemo(() => state.counters.slice(0, 6).map((c) => counterLine(c, state.timelineFrom)), [state]);
   const [from, to] = range ?? whole;
   const marks = state.incidents.filter((i) => i.severity !== 'info' && Date.parse(i.first) / 1000 <= to && Date.parse(i.last) / 1000 >= from).slice(0, 60);
@@ -71,12 +72,12 @@ function Times({ state, whole, range, onRange, open }: { readonly state: SourceS
       {lines.length === 0 && counters.length === 0 ? <p class="soft">No loss so far. Losses are drawn here by the second, counters that move below them.</p> : (
         <>
           <ul class="legend">{lines.map((l) => <li key={l.label} class={areaOf(l.label)}><span class="area">{l.label}</span> <span class="soft">{grouped(l.values.reduce<number>((a, b) => a + (b ?? 0), 0))}</span></li>)}</ul>
-          <p class="unit">losses {stepWords(state)}</p>
+          <p class="unit">losses {stepMs === 1000 ? 'a second' : stepMs < 1000 ? `in ${stepMs} ms` : `in ${span(stepMs)}`}</p>
           <Plot times={times} lines={lines} range={range} whole={whole} onRange={onRange} height={190} showTimes={true} filled={true} label={`Losses over time. ${lines.map((l) => `${l.label}: ${grouped(l.values.reduce<number>((a, b) => a + (b ?? 0), 0))}`).join('; ')}`} />
           <div class="marks" style={{ height: `${(1 + Math.max(0, ...lane)) * 28}px` }} role="group" aria-label="Incidents on the time line">
             {marks.map((i, n) => {
               const left = at(i.first);
-              return <button type="button" key={i.id} class={`mark sev-${i.severity} ${areaOf(i.cause.id)}`} style={{ top: `${(lane[n] ?? 0) * 28 + 2}px`, left: `calc(${AXIS}px + (100% - ${AXIS + 8}px) * ${left.toFixed(5)})`, width: `max(24px, calc((100% - ${AXIS + 8}px) * ${(at(i.last) - left).toFixed(5)}))` }} onClick={() => open(i.id)} title={`${sentence(i.cause.title)}, ${lossCount(i)}`} aria-label={`Incident: ${i.cause.title}, ${lossCount(i)}`}><span aria-hidden="true">{i.cause.title}</span></button>;
+              return <button type="button" key={i.id} class={`mark sev-${i.severity} ${areaOf(i.cause.id)}`} style={{ top: `${(lane[n] ?? 0) * 28 + 2}px`, left: `calc(${AXIS}px + (100% - ${AXIS + RIGHT}px) * ${left.toFixed(5)})`, width: `max(24px, calc((100% - ${AXIS + RIGHT}px) * ${(at(i.last) - left).toFixed(5)}))` }} onClick={() => open(i.id)} title={`${sentence(i.cause.title)}, ${lossCount(i)}`} aria-label={`Incident: ${i.cause.title}, ${lossCount(i)}`}><span aria-hidden="true">{i.cause.title}</span></button>;
             })}
           </div>
           {counters.map((c) => (
@@ -106,27 +107,39 @@ function lanesOf(incidents: readonly ListedIncident[], least: number): readonly 
 
 const MOST_LANES = 5;
 
-const stepWords = (state: SourceState): string => (state.timeline === undefined ? '' : state.timeline.stepMs === 1000 ? 'a second' : `in ${span(state.timeline.stepMs)}`);
-
 export function zoom([from, to]: readonly [number, number], factor: number, whole: readonly [number, number]): Range {
   const middle = (from + to) / 2;
   const half = Math.max(0.05, ((to - from) / 2) * factor);
   return half * 2 >= whole[1] - whole[0] ? undefined : [Math.max(whole[0], middle - half), Math.min(whole[1], middle + half)];
 }
 
-function lossLines(state: SourceState): { readonly times: readonly number[]; readonly lines: readonly Line[] } {
+/** Losses by cause in steps that suit the time shown: fine steps are added up. */
+function lossLines(state: SourceState, shown: readonly [number, number]): { readonly times: readonly number[]; readonly lines: readonly Line[]; readonly stepMs: number } {
   const { timeline } = state;
-  if (timeline === undefined) return { times: [], lines: [] };
-  const length = Math.max(0, ...timeline.series.map((s) => s.counts.length));
-  const times = Array.from({ length: length + 1 }, (_, i) => (state.timelineFrom + i * timeline.stepMs) / 1000);
+  if (timeline === undefined) return { times: [], lines: [], stepMs: 1000 };
+  const each = Math.max(1, Math.ceil(((shown[1] - shown[0]) * 1000) / timeline.stepMs / MOST_STEPS));
+  const stepMs = timeline.stepMs * each;
+  // steps stay where they are while time goes on
+  const skip = Math.floor(state.timelineFrom / timeline.stepMs) % each;
+  const length = Math.ceil((Math.max(0, ...timeline.series.map((s) => s.counts.length)) + skip) / each);
+  const times = Array.from({ length: length + 1 }, (_, i) => (state.timelineFrom + (i * each - skip) * timeline.stepMs) / 1000);
   const total = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
   const lines = timeline.series
     .filter((s) => total(s.counts) > 0)
     .toSorted((a, b) => total(b.counts) - total(a.counts))
     .slice(0, 10)
-    .map((s) => ({ label: s.cause, cause: s.cause, values: [...s.counts, ...Array.from({ length: length + 1 - s.counts.length }, () => 0)] }));
-  return { times, lines };
+    .map((s) => {
+      const values = Array.from({ length: length + 1 }, () => 0);
+      s.counts.forEach((n, i) => {
+        const at = Math.floor((i + skip) / each);
+        values[at] = (values[at] ?? 0) + n;
+      });
+      return { label: s.cause, cause: s.cause, values };
+    });
+  return { times, lines, stepMs };
 }
+
+const MOST_STEPS = 300;
 
 function counterLine(counter: SourceState['counters'][number], from: number): { readonly name: string; readonly first: number; readonly last: number; readonly times: readonly number[]; readonly lines: readonly Line[] } {
   return {

@@ -29,7 +29,9 @@ interface PlotProps {
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const colourOf = (cause: string | undefined): string => (dark.matches ? lookOf(cause ?? 'unknown').dark : lookOf(cause ?? 'unknown').light);
 const ink = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** Pixels beside a plot, left and right. */
 export const AXIS = 56;
+export const RIGHT = 30;
 
 /** One plot on the page's clock. Dragging chooses a range, a double click shows all; the keys do the same from outside. */
 export function Plot(props: PlotProps): JSX.Element {
@@ -48,7 +50,7 @@ export function Plot(props: PlotProps): JSX.Element {
       const font = '12px system-ui, sans-serif';
       return new uPlot(
         {
-          width: width(), height, legend: { show: false }, padding: [8, 8, showTimes ? 0 : 4, 0],
+          width: width(), height, legend: { show: false }, padding: [8, RIGHT, showTimes ? 0 : 4, 0],
           cursor: { drag: { x: true, y: false, setScale: false }, sync: { key: 'whydrop' }, points: { show: false } },
           select: { show: true, left: 0, top: 0, width: 0, height: 0 },
           scales: { x: { time: true, range: () => [...(latest.current.range ?? latest.current.whole)] as [number, number] }, y: { range: (_, low, high) => (filled ? [0, Math.max(1, high)] : [low ?? 0, Math.max((low ?? 0) + 1, high ?? 1)]) } },
