@@ -434,6 +434,33 @@ test('what healthy traffic drops is information, what looks like it is not', () 
   not(teardown, 'NOT_SPECIFIED', 'tcp_v4_rcv', segment(2, 60));
 });
 
+test('what the kernel sends on an idle interface without carrier is no loss, a packet for somebody is', () => {
+  const icmp6 = (from: string, to: string, type: number) => ({ ...packet(from, to, { protocol: 58 }), transport: { kind: 'icmp6' as const, type, code: 0 } });
+  const dark = world('veth-peer-down');
+  const hit = (p: ReturnType<typeof packet>) => dropIn(dark, 'a', { reason: 'QDISC_DROP', symbol: '__dev_queue_xmit', device: 'eth0', packet: p });
+  for (const own of [icmp6('fe80::1', 'ff02::2', 133), icmp6('fe80::1', 'ff02::16', 143), icmp6('::', 'ff02::1:ff00:1', 135), packet('10.0.0.1', '224.0.0.22', { protocol: 2 })]) {
+    assert.equal(found(judged(flap, dark, hit(own))).severity, 'info');
+    assert.equal(judged(down, dark, hit(own)).outcome, 'not-applicable');
+  }
+  for (const wanted of [icmp6('fd00::1', 'ff02::1:ff00:2', 135), packet('10.0.0.1', '10.0.0.2')]) {
+    assert.equal(judged(flap, dark, hit(wanted)).outcome, 'not-applicable');
+    assert.equal(judged(down, dark, hit(wanted)).outcome, 'found');
+  }
+});
+
+test('an IPv6 address tried by a host without IPv6 is information, a lost route is not', () => {
+  const w = world('route-none-local');
+  const to = (destination: string, syscall: string, protocol: number) => {
+    const s = callIn(w, 'a', 'ENETUNREACH', destination);
+    return found(judged(noRoute, w, { ...s, call: { ...s.call, syscall, socket: { address: 2n as never, family: 10, protocol } } })).severity;
+  };
+  assert.equal(to('[2001:db8::8]:443', 'connect', 6), 'info');
+  assert.equal(to('[fd09::9]:53', 'connect', 17), 'info');
+  assert.equal(to('[fd09::9]:443', 'connect', 6), 'warning');
+  assert.equal(to('[2001:db8::8]:443', 'sendto', 17), 'warning');
+  assert.equal(to('10.0.9.9:443', 'connect', 6), 'warning');
+});
+
 test('a missing answer is no acquittal', () => {
   const empty: World = { ...two, answers: [] };
   const hit = dropIn(two, 'b', { reason: 'IP_RPFILTER', symbol: 'ip_rcv_finish_core', device: 'eth0', from: 'eth0', packet: packet('10.9.9.9', '10.0.0.2') });

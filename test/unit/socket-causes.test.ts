@@ -159,6 +159,8 @@ test('EPIPE at a sender is a loss, ECONNRESET at a reader is not', () => {
   assert.equal(found(judged(tcpClosed, call('sendto', 'EPIPE', { socket }))).severity, 'warning');
   assert.equal(found(judged(tcpClosed, call('recvfrom', 'ECONNRESET', { socket }))).severity, 'info');
   assert.equal(judged(tcpClosed, call('write', 'EPIPE', { socket: { ...socket, family: 1 } })).outcome, 'not-applicable');
+  assert.match(found(judged(tcpClosed, call('sendto', 'EPIPE', { socket: { ...socket, remote: '0.0.0.0:0' } }))).explanation, /never connected/);
+  assert.doesNotMatch(found(judged(tcpClosed, call('sendto', 'EPIPE', { socket }))).explanation, /never connected/);
 });
 
 test('a broadcast without SO_BROADCAST, and what only looks like one', () => {

@@ -1,4 +1,5 @@
 import { linkNamed, links, neighbours, addresses, qdiscs, routes } from '../../evidence/network/read.ts';
+import { isKernelChatter } from '../../evidence/network/chatter.ts';
 import { peerOf } from '../../evidence/network/hosts.ts';
 import { covers, decideRoute } from '../../evidence/network/routing.ts';
 import { routedPacket } from '../../evidence/network/packet.ts';
@@ -42,6 +43,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   if (symptom.kind === 'drop') {
     const onDevice = DEVICE_REASONS.has(symptom.drop.reason.name) && DEVICE_PLACES.test(symbolOf(symptom.drop));
     if (!onDevice && !withoutRoute(symptom.drop)) return NOT_APPLICABLE;
+    if (isKernelChatter(symptom.drop.packet)) return NOT_APPLICABLE; // nobody waits for it: normal.link-flap
   } else if (symptom.kind !== 'call' || !ERRNOS.has(symptom.call.errno)) return NOT_APPLICABLE;
   const all = links(evidence, symptom.netns);
   if (isUnavailable(all)) return cannotTell(unavailableText(all), 'the interfaces (ip link)');

@@ -1,7 +1,7 @@
 import { formerRoute, gatewayTo } from '../../evidence/network/gateway.ts';
 import { forwardPath } from '../../evidence/network/path.ts';
 import { routedPacket } from '../../evidence/network/packet.ts';
-import { links, routeGet, sysctls } from '../../evidence/network/read.ts';
+import { addresses, links, routeGet, sysctls } from '../../evidence/network/read.ts';
 import { decideRoute } from '../../evidence/network/routing.ts';
 import { isMulticastAddress, symbolOf, symptomLine } from '../../evidence/network/words.ts';
 import { iproute, netnsText } from '../../evidence/netns.ts';
@@ -61,6 +61,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   const all = links(evidence, symptom.netns);
   if (decision.kind === 'route' && refused?.errno !== 'ENETUNREACH') return ruledOut(`a route covers ${to}`);
 
+  const trial = symptom.kind === 'call' ? familyTrial(symptom, evidence, to) : undefined;
   const former = formerRoute(evidence, symptom.netns, to.includes(':') ? 6 : 4);
   const gateway = gatewayTo(evidence, symptom.netns, to);
   if (gateway !== undefined && isUnavailable(gateway) && gateway.unavailable === 'pending') return cannotTell(unavailableText(gateway), 'the other namespaces');
@@ -83,9 +84,9 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   return {
     outcome: 'found',
     confidence: refused !== undefined || isUnavailable(kernel) ? 0.95 : 0.8,
-    severity: 'warning',
+    severity: former === undefined && trial !== undefined ? 'info' : 'warning',
     identity: `no route|${to}`,
-    explanation: `${symptom.kind === 'call' ? `${symptom.call.syscall} of ${symptom.call.task.comm} (pid ${symptom.call.task.pid}) to ${to} failed with ${symptom.call.errno}` : `Packets from ${routed.from} to ${to} were dropped`} in ${where}. No route in any table that its policy rules name covers ${to}, and there is no default route. ${former === undefined ? 'It has to be added.' : `Before the loss began there was a default route by ${former.gateway}.`}`,
+    explanation: `${symptom.kind === 'call' ? `${symptom.call.syscall} of ${symptom.call.task.comm} (pid ${symptom.call.task.pid}) to ${to} failed with ${symptom.call.errno}` : `Packets from ${routed.from} to ${to} were dropped`} in ${where}. No route in any table that its policy rules name covers ${to}, and there is no default route. ${former === undefined ? 'It has to be added.' : `Before the loss began there was a default route by ${former.gateway}.`}${former === undefined && trial !== undefined ? ` ${trial}` : ''}`,
     culprit: { kind: 'route', text: `no route to ${to} in ${where}`, destination: to, table: 'main', type: 'none' },
     evidence: [
       symptomLine(evidence, symptom),
@@ -96,6 +97,20 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     ],
     remedies,
   };
+}
+
+/**
+ * A program that tries all addresses of a name connects to the IPv6 ones of a host that has no IPv6, too, and goes on with
+ * the next one (RFC 8305; getaddrinfo orders addresses by connecting UDP sockets, RFC 6724). Says why it is no loss.
+ */
+function familyTrial(symptom: Extract<Symptom, { kind: 'call' }>, evidence: Evidence, to: string): string | undefined {
+  const { call } = symptom;
+  if (call.syscall !== 'connect' || !to.includes(':')) return undefined;
+  if (call.socket?.protocol === 17) return 'Connecting a UDP socket sends nothing: resolvers do it to see which addresses can be reached, and take the next one.';
+  const own = addresses(evidence, symptom.netns);
+  const local = (a: string): boolean => /^(f[cd]|fe[89ab])/i.test(a) || a === '::1';
+  if (isUnavailable(own) || local(to) || own.some((a) => a.address.includes(':') && !local(a.address))) return undefined;
+  return `There is no global IPv6 address in ${netnsText(evidence, symptom.netns)} either: programs that try all addresses of a name get this answer at once and go on with IPv4.`;
 }
 
 /** A router on the way has no route, and said so. */

@@ -88,6 +88,7 @@ function judgeCall(call: CallEvent, evidence: Evidence): Finding {
   const sending = SENDS.test(call.syscall);
   const remote = call.socket?.remote ?? call.destination;
   const who = `${call.task.comm} (pid ${call.task.pid})`;
+  if (call.errno === 'EPIPE' && sending && call.socket !== undefined && call.destination === undefined && neverConnected(call.socket.remote)) return notConnected(call, evidence, who);
   return {
     outcome: 'found',
     confidence: call.socket === undefined ? 0.5 : 0.75,
@@ -97,6 +98,19 @@ function judgeCall(call: CallEvent, evidence: Evidence): Finding {
     culprit: { kind: 'peer', text: remote === undefined ? `the peer of ${who} had closed the connection` : `${remote} had closed the connection that ${who} used`, ...(remote === undefined ? undefined : { peer: remote }) },
     evidence: [callLine(evidence, call)],
     remedies: [{ text: `Let the server${remote === undefined ? '' : ` ${remote}`} keep idle connections longer than ${call.task.comm} does, or let ${call.task.comm} open a new connection and repeat the request.`, risk: 'low' }],
+  };
+}
+
+/** No peer: the remote end is absent, or all zeros. A connection that has ended keeps its peer's address. */
+const neverConnected = (remote: string | undefined): boolean => remote === undefined || /^(0\.0\.0\.0|\[?::\]?)(:0)?$/.test(remote);
+
+function notConnected(call: CallEvent, evidence: Evidence, who: string): Found {
+  return {
+    outcome: 'found', confidence: 0.8, severity: 'warning', identity: `unconnected|${call.task.comm}`,
+    explanation: `${call.syscall} of ${who} failed with EPIPE in ${netnsText(evidence, call.netns)}: its TCP socket has no peer. It was never connected, or its connect() had failed (to send on it is ENOTCONN in other words). No packet was made.`,
+    culprit: { kind: 'process', text: `${who} sends on a TCP socket that is not connected (EPIPE, ENOTCONN)`, pid: call.task.pid, comm: call.task.comm, errno: call.errno },
+    evidence: [callLine(evidence, call)],
+    remedies: [{ text: `Let ${call.task.comm} connect first, and look at what connect() answers before it sends.`, risk: 'low' }],
   };
 }
 
