@@ -1,6 +1,5 @@
 import { endpoint, splitEndpoint } from '../../base/inet.ts';
 import { netnsText } from '../../evidence/netns.ts';
-import { addresses, isOwn } from '../../evidence/socket/addresses.ts';
 import { plainAddress } from '../../evidence/socket/flow.ts';
 import { callLine, socketLine } from '../../evidence/socket/lines.ts';
 import { holderOf } from '../../evidence/socket/owner.ts';
@@ -9,26 +8,15 @@ import { processText } from '../../evidence/process/words.ts';
 import type { Cause } from '../../model/cause.ts';
 import type { CallEvent } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
-import { NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
+import { NOT_APPLICABLE, type Finding } from '../../model/finding.ts';
 import { isUnavailable } from '../../model/unavailable.ts';
 
 function judge(call: CallEvent, evidence: Evidence): Finding {
-  if (call.syscall !== 'bind' || (call.errno !== 'EADDRINUSE' && call.errno !== 'EADDRNOTAVAIL')) return NOT_APPLICABLE;
+  if (call.syscall !== 'bind' || call.errno !== 'EADDRINUSE') return NOT_APPLICABLE;
   const wanted = splitEndpoint(call.destination ?? call.socket?.local ?? '');
-  const own = addresses(evidence, call.netns);
   const where = netnsText(evidence, call.netns);
   const who = `${call.task.comm} (pid ${call.task.pid})`;
   const at = wanted === undefined ? 'an address' : endpoint(plainAddress(wanted.address), wanted.port);
-  if (call.errno === 'EADDRNOTAVAIL') {
-    if (wanted !== undefined && !isUnavailable(own) && isOwn(own, plainAddress(wanted.address))) return ruledOut(`${wanted.address} is an address of ${where}`);
-    return {
-      outcome: 'found', confidence: wanted === undefined || isUnavailable(own) ? 0.6 : 0.95, severity: 'warning', identity: `bind|${at}`,
-      explanation: `${who} wanted to bind to ${at} in ${where}, and got EADDRNOTAVAIL. No interface there has that address (an IPv6 address that is still tentative counts as absent). Nothing can be received or sent by the socket.`,
-      culprit: { kind: 'process', text: `${who} binds to ${at}, which is no address of ${where}`, pid: call.task.pid, comm: call.task.comm },
-      evidence: [callLine(evidence, call)],
-      remedies: [{ text: `Correct the address in the configuration of ${call.task.comm}, or add it to an interface (ip address add).`, risk: 'low' }],
-    };
-  }
   const port = wanted?.port ?? 0;
   if (port === 0) return NOT_APPLICABLE; // any port: socket.port-exhausted
   const udp = call.socket?.protocol === 17;
@@ -57,15 +45,15 @@ function judge(call: CallEvent, evidence: Evidence): Finding {
 
 export const cause: Cause = {
   id: 'socket.address-in-use',
-  title: 'the address to bind to is taken or not here',
-  needs: ['sockets', 'socket-owner', 'process', 'address'],
+  title: 'the address to bind to is taken',
+  needs: ['sockets', 'socket-owner', 'process'],
   knowledge: {
-    what: 'A program binds its socket to an address and port. EADDRINUSE: another socket has that port, or an ended connection still holds it and SO_REUSEADDR was not set. EADDRNOTAVAIL: no interface of this network namespace has that address.',
-    signs: ['EADDRINUSE, "Address already in use"', 'EADDRNOTAVAIL, "Cannot assign requested address", from bind'],
-    fixes: ['ss -lntup sport = :PORT names who has the port', 'SO_REUSEADDR in the program', 'ip addr shows the addresses; net.ipv4.ip_nonlocal_bind allows foreign ones'],
+    what: 'A program binds its socket to an address and port. EADDRINUSE: another socket has that port, or an ended connection still holds it and SO_REUSEADDR was not set.',
+    signs: ['EADDRINUSE, "Address already in use"'],
+    fixes: ['ss -lntup sport = :PORT names who has the port', 'SO_REUSEADDR in the program'],
     functions: ['__inet_bind', 'inet_csk_get_port', 'udp_lib_get_port', 'inet6_bind'],
     reasons: [],
-    errnos: ['EADDRINUSE', 'EADDRNOTAVAIL'],
+    errnos: ['EADDRINUSE'],
     versions: [],
     sources: ['net/ipv4/af_inet.c', 'net/ipv4/inet_connection_sock.c', 'bind(2)'],
   },
