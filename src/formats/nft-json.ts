@@ -118,8 +118,11 @@ function addRule(open: Open | undefined, o: JsonObject): void {
       case 'vmap': {
         const keys = operandsOf(v['key']);
         const set = mapOf(keys?.map((k) => k.key) ?? [], v['data']);
-        if (keys === undefined || set === undefined) matches.push({ kind: 'opaque', what: 'verdict map', text });
-        else action = { do: 'map', keys, set };
+        if (keys === undefined || set === undefined) {
+          // by chance, a hash…: it may be any of its verdicts, the worst of them matters
+          matches.push({ kind: 'opaque', what: 'verdict map', text });
+          action = worstOf(v['data']) ?? action;
+        } else action = { do: 'map', keys, set };
         break;
       }
       case 'reject': action = { do: 'reject', answer: v['type'] === undefined ? 'icmp port-unreachable' : v['type'] === 'tcp reset' ? 'tcp reset' : `${String(v['type'])} ${String(v['expr'])}` }; break;
@@ -165,6 +168,12 @@ function mapOf(keys: readonly Parameters<typeof elementOf>[0][number][], data: J
     elements.push({ ...element, action });
   }
   return elements;
+}
+
+function worstOf(data: Json | undefined): Action | undefined {
+  const set = isObject(data) ? data['set'] : undefined;
+  const actions = Array.isArray(set) ? (set as readonly Json[]).map((pair) => (Array.isArray(pair) ? verdictOf((pair as readonly Json[])[1]) : undefined)) : [];
+  return actions.find((a) => a?.do === 'drop') ?? actions.find((a) => a?.do === 'jump' || a?.do === 'goto');
 }
 
 function queueOf(v: JsonObject): Action {

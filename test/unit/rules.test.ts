@@ -148,6 +148,16 @@ test('what answers a SYN, ACK is not one: its accept names the port of the servi
   assert.equal(f.remedies[0]?.command, 'ip netns exec blue iptables -I FORWARD 1 -s 10.0.2.2 -p tcp --sport 7000 -j ACCEPT && ip netns exec blue iptables -I FORWARD 1 -d 10.0.2.2 -p tcp --dport 7000 -j ACCEPT');
 });
 
+test('a verdict map by chance: its drop is the rule that fits; one that drops nothing is innocent', () => {
+  const listing = (first: string, second: string): Answered => [{ topic: 'nft', netns: BLUE }, `{"nftables": [{"metainfo": {"version": "1.0.6", "release_name": "Lester Gooch #5", "json_schema_version": 1}}, {"table": {"family": "inet", "name": "g", "handle": 1}}, {"chain": {"family": "inet", "table": "g", "name": "p", "handle": 1, "type": "filter", "hook": "input", "prio": 0, "policy": "accept"}}, {"rule": {"family": "inet", "table": "g", "chain": "p", "handle": 3, "expr": [{"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": 53}}, {"vmap": {"key": {"numgen": {"mode": "inc", "mod": 2, "offset": 0}}, "data": {"set": [[0, {"${first}": null}], [1, {"${second}": null}]]}}}]}}]}`];
+  const it = symptom(drop('udp 10.0.0.1:4000 > 10.0.0.2:53', IN.replace('ipv4', 'inet')));
+  const f = ruleDrop.judge(it, fakeEvidence({ answers: [listing('accept', 'drop')] }));
+  assert.ok(f.outcome === 'found', JSON.stringify(f));
+  assert.match(f.culprit.text, /numgen inc mod 2/);
+  assert.equal(f.remedies[0]?.command, 'ip netns exec blue nft delete rule inet g p handle 3');
+  assert.ok(isUnavailable(droppingRule(fakeEvidence({ answers: [listing('accept', 'continue')] }), it)), 'none of its verdicts drops');
+});
+
 test('return, goto and jump; the end of a chain entered by goto is the policy', () => {
   const walkIn = (...rules: string[]) => {
     const listing = ruleset(fakeEvidence({ answers: [iptables(save(...rules).replace(':INPUT ACCEPT', ':INPUT DROP'))] }), BLUE, ['ip']);
