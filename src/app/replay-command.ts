@@ -6,6 +6,7 @@ import { readRecording } from '../recording/file.ts';
 import { renderIncident } from '../views/cli/index.ts';
 import { EnvironmentError, EXIT, UsageError } from './exit.ts';
 import { checkedFilter, type FilterOptions } from './flow-filter.ts';
+import { recogniseForeign } from './foreign.ts';
 import { look, plainSummary, worthShowing } from './plain.ts';
 import { replay } from './replay.ts';
 import { cost, createOutput, jsonLine, type Summary } from './stream.ts';
@@ -28,6 +29,11 @@ export function openRecording(path: string): readonly RawRecord[] {
     bytes = readFileSync(path);
   } catch (error) {
     throw new UsageError(`reading ${path}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+  }
+  const foreign = recogniseForeign(bytes);
+  if (foreign !== undefined) {
+    process.stderr.write(`${path} is a ${foreign.kind}: ${foreign.lacks.join('; ')}\n`);
+    return foreign.records;
   }
   const { records, status, version } = readRecording(bytes);
   switch (status) {
