@@ -12,7 +12,7 @@ import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/
 import type { Remedy } from '../../model/incident.ts';
 import type { Symptom } from '../../model/symptom.ts';
 import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
-import { REFUSED_AT } from './refusal.ts';
+import { isRerouted, REFUSED_AT } from './refusal.ts';
 
 const REASONS = new Set(['IP_INNOROUTES', 'IP_OUTNOROUTES']);
 
@@ -37,7 +37,8 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   if (symptom.kind === 'drop') {
     const symbol = symbolOf(symptom.drop);
     const named = REASONS.has(symptom.drop.reason.name);
-    if (!named && !(REFUSED_AT.test(symbol) && symptom.drop.reason.name === 'NOT_SPECIFIED')) return NOT_APPLICABLE;
+    const rerouted = isRerouted(symptom) && symptom.call?.errno === 'ENETUNREACH';
+    if (!named && !rerouted && !(REFUSED_AT.test(symbol) && symptom.drop.reason.name === 'NOT_SPECIFIED')) return NOT_APPLICABLE;
     if (!named && symbol.startsWith('dst_')) return NOT_APPLICABLE;
   } else if (symptom.kind !== 'call' || symptom.call.errno !== 'ENETUNREACH') return NOT_APPLICABLE;
   const routed = routedPacket(evidence, symptom);
