@@ -1,5 +1,5 @@
 /** Bundles the command line into dist/whydrop.js; koffi, the one native module, and other dependencies stay outside. */
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
 const root = new URL('..', import.meta.url).pathname;
@@ -38,8 +38,9 @@ await build({
   logLevel: 'warning',
 });
 mkdirSync(`${root}dist/web`, { recursive: true });
+writeFileSync(`${aside}/web/licenses.txt`, ['uplot', 'preact', '@tanstack/virtual-core'].map((name) => `${name}\n\n${readFileSync(`${root}node_modules/${name}/LICENSE`, 'utf8')}`).join('\n\n'));
 for (const file of ['index.html', 'icon.svg']) copyFileSync(`${root}web/${file}`, `${aside}/web/${file}`);
-for (const file of ['index.html', 'icon.svg', 'app.css', 'app.js']) renameSync(`${aside}/web/${file}`, `${root}dist/web/${file}`);
+for (const file of ['licenses.txt', 'index.html', 'icon.svg', 'app.css', 'app.js']) renameSync(`${aside}/web/${file}`, `${root}dist/web/${file}`);
 chmodSync(`${aside}/whydrop.js`, 0o755);
 for (const file of ['whydrop.js.map', 'whydrop.js']) renameSync(`${aside}/${file}`, `${root}dist/${file}`);
 rmSync(aside, { recursive: true });
