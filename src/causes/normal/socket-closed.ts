@@ -3,7 +3,7 @@ import type { Cause } from '../../model/cause.ts';
 import { NOT_APPLICABLE } from '../../model/finding.ts';
 import { noise } from './noise.ts';
 
-const PLACES = /^(sk_stream_kill_queues|inet_sock_destruct|skb_queue_purge_reason|skb_queue_purge|tcp_disconnect|tcp_write_queue_purge|udp_destroy_sock|udp_destruct_common|udp_destruct_sock|__skb_queue_purge|skb_rbtree_purge|tcp_v4_destroy_sock|unix_release_sock|unix_sock_destructor|netlink_sock_destruct|packet_sock_destruct|skb_release_data|__sk_destruct|skb_errqueue_purge|napi_disable|neigh_destroy|neigh_flush_dev|pneigh_queue_purge|dev_qdisc_reset|qdisc_reset|pfifo_fast_reset|flush_backlog)$/;
+const PLACES = /^(sk_stream_kill_queues|inet_sock_destruct|skb_queue_purge_reason|skb_queue_purge|tcp_disconnect|tcp_write_queue_purge|udp_destroy_sock|udp_destruct_common|udp_destruct_sock|__skb_queue_purge|skb_rbtree_purge|tcp_v4_destroy_sock|unix_release_sock|unix_sock_destructor|netlink_sock_destruct|packet_sock_destruct|skb_release_data|__sk_destruct|skb_errqueue_purge|napi_disable|neigh_destroy|neigh_flush_dev|pneigh_queue_purge|dev_qdisc_reset|qdisc_reset|pfifo_fast_reset|flush_backlog|tun_queue_purge)$/;
 
 export const cause: Cause = {
   id: 'normal.socket-closed',

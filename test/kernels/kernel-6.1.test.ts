@@ -1,0 +1,3 @@
+import { testOnKernel } from './on-kernel.ts';
+
+await testOnKernel('6.1');
