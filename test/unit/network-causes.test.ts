@@ -395,6 +395,10 @@ test('IPv6 switched off, on the receiver and at a sender', () => {
   innocent(judged(ipv6Disabled, two, hit));
   assert.equal(judged(ipv6Disabled, two, callIn(two, 'a', 'ENETUNREACH', '[fd77::1]:9000'), [off('a')]).outcome, 'found');
   innocent(judged(ipv6Disabled, two, callIn(two, 'a', 'ENETUNREACH', '[fd77::1]:9000')));
+  const group = dropIn(two, 'a', { reason: 'IPV6DISABLED', symbol: 'ip6_rcv_core', device: 'eth0', from: 'eth0', packet: packet('fe80::1', 'ff02::2', { protocol: 58 }) });
+  const noise = found(judged(ipv6Disabled, two, group, [off('a')]));
+  assert.equal(noise.severity, 'info');
+  assert.notEqual(noise.identity, found(judged(ipv6Disabled, two, callIn(two, 'a', 'ENETUNREACH', '[fd77::1]:9000'), [off('a')])).identity, 'group chatter does not hide failed calls');
 });
 
 test('the queue of a CPU', () => {

@@ -68,7 +68,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     outcome: 'found',
     confidence: symptom.kind === 'drop' ? 0.97 : 0.96,
     severity: symptom.kind === 'drop' && to !== undefined && isMulticastAddress(to) ? 'info' : 'warning',
-    identity: `disable_ipv6|${chosen}`,
+    identity: `${symptom.kind === 'drop' && to !== undefined && isMulticastAddress(to) ? 'chatter|' : ''}disable_ipv6|${chosen}`, // chatter must not speak for what was lost
     explanation: `IPv6 is switched off on ${chosen} in ${where} (${key} = 1). ${symptom.kind === 'drop' ? `IPv6 packets that come in there are dropped.` : `So there is neither an address nor a route for ${to}, and the call fails with ${symptom.kind === 'call' ? symptom.call.errno : ''}.`} Its IPv6 addresses went when it was switched off.`,
     culprit: { kind: 'sysctl', text: `${key} = 1 (disable_ipv6 on ${chosen})`, name: key, value: 1, effective: 1, interface: chosen },
     evidence: [symptomLine(evidence, symptom), { source: 'sysctl', text: off.map((d) => `net.ipv6.conf.${d}.disable_ipv6 = 1`).join(', ') }],
@@ -93,7 +93,7 @@ function tooNarrow(symptom: Symptom, evidence: Evidence, device: string | undefi
     outcome: 'found',
     confidence: symptom.kind === 'drop' ? 0.95 : 0.93,
     severity: symptom.kind === 'drop' && to !== undefined && isMulticastAddress(to) ? 'info' : 'warning',
-    identity: `ipv6 mtu|${link.name}`,
+    identity: `${symptom.kind === 'drop' && to !== undefined && isMulticastAddress(to) ? 'chatter|' : ''}ipv6 mtu|${link.name}`, // chatter must not speak for what was lost
     explanation: `IPv6 is off on ${link.name} in ${where}, because its MTU is ${link.mtu}. IPv6 needs at least ${LEAST_MTU}, and the kernel takes it off a device that has less, addresses and routes included. ${symptom.kind === 'drop' ? `IPv6 packets that come in there are dropped.` : `So nothing leads to ${to}.`}`,
     culprit: { kind: 'interface', text: `interface ${link.name} in ${where}: mtu ${link.mtu}, too small for IPv6`, interface: link.name, mtu: link.mtu },
     evidence: [symptomLine(evidence, symptom), { source: 'ip link', text: linkState(link) }],
