@@ -37,7 +37,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   if (symptom.kind === 'drop') {
     const symbol = symbolOf(symptom.drop);
     const named = REASONS.has(symptom.drop.reason.name);
-    const rerouted = isRerouted(symptom) && symptom.call?.errno === 'ENETUNREACH';
+    const rerouted = isRerouted(symptom) && (symptom.call === undefined || symptom.call.errno === 'ENETUNREACH');
     if (!named && !rerouted && !(REFUSED_AT.test(symbol) && symptom.drop.reason.name === 'NOT_SPECIFIED')) return NOT_APPLICABLE;
     if (!named && symbol.startsWith('dst_')) return NOT_APPLICABLE;
   } else if (symptom.kind !== 'call' || symptom.call.errno !== 'ENETUNREACH') return NOT_APPLICABLE;

@@ -29,17 +29,19 @@ const SAID: Readonly<Record<Refusal, string>> = {
 
 /**
  * A rule at OUTPUT changed the mark or an address, and the routing that follows (ip_route_me_harder, ip6_route_me_harder)
- * refused the packet: it dies in the hook as if by a rule, but the sender gets the routing's errno and not EPERM.
+ * refused the packet: it dies in the hook as if by a rule, but the sender gets the routing's errno and not EPERM. TCP
+ * tells nobody: there the routing decision itself has to say it.
  */
 export const isRerouted = (symptom: DropSymptom): boolean =>
-  symptom.drop.reason.name === 'NETFILTER_DROP' && symbolOf(symptom.drop) === 'nf_hook_slow' && symptom.call !== undefined && /^(EINVAL|EACCES|EHOSTUNREACH|ENETUNREACH)$/.test(symptom.call.errno);
+  symptom.drop.reason.name === 'NETFILTER_DROP' && symbolOf(symptom.drop) === 'nf_hook_slow' &&
+  (symptom.call === undefined ? symptom.drop.stack.some((f) => /^(__ip|ip6?|__ip6)_local_out$|^ip6_xmit$/.test(f.name ?? '')) : /^(EINVAL|EACCES|EHOSTUNREACH|ENETUNREACH)$/.test(symptom.call.errno));
 
 /** Judges a symptom against one kind of refusing route or policy rule. */
 export function judgeRefusal(refusal: Refusal, symptom: Symptom, evidence: Evidence): Finding {
   if (symptom.kind === 'drop') {
     const symbol = symbolOf(symptom.drop);
     const refused = REFUSED_AT.test(symbol) && symptom.drop.reason.name !== 'IP_INADDRERRORS';
-    if (!refused && !(isRerouted(symptom) && symptom.call?.errno === ERRNO[refusal])) return NOT_APPLICABLE;
+    if (!refused && !(isRerouted(symptom) && (symptom.call === undefined || symptom.call.errno === ERRNO[refusal]))) return NOT_APPLICABLE;
   } else if (symptom.kind !== 'call' || (symptom.call.errno !== ERRNO[refusal] && !(symptom.call.errno === 'EHOSTUNREACH' && refusal !== 'blackhole'))) return NOT_APPLICABLE;
   const routed = routedPacket(evidence, symptom);
   if (routed === undefined) return NOT_APPLICABLE;
@@ -78,7 +80,7 @@ export function judgeRefusal(refusal: Refusal, symptom: Symptom, evidence: Evide
     confidence: agrees ? 0.97 : 0.85,
     severity: 'warning',
     identity: at === symptom.netns ? object : `${at}|${object}`,
-    explanation: `${routed.received ? `Packets from ${routed.from} to ${routed.to} are refused by the routing decision` : `Sending to ${routed.to} is refused by the routing decision`} in ${where}. The ${object} ${SAID[refusal]}. ${symptom.kind === 'call' ? `${stop === undefined ? `The caller gets ${ERRNO[refusal]} and no packet is ever made.` : `That answer makes the call in ${netnsText(evidence, symptom.netns)} fail with ${symptom.call.errno}.`}` : isRerouted(symptom) ? `A rule at OUTPUT changed its mark${symptom.drop.mark === 0 ? '' : ` (now 0x${symptom.drop.mark.toString(16)})`} or its address, so it was routed anew, and the caller gets ${ERRNO[refusal]}.` : 'It is more specific or of higher priority than the route that would carry them.'}`,
+    explanation: `${routed.received ? `Packets from ${routed.from} to ${routed.to} are refused by the routing decision` : `Sending to ${routed.to} is refused by the routing decision`} in ${where}. The ${object} ${SAID[refusal]}. ${symptom.kind === 'call' ? `${stop === undefined ? `The caller gets ${ERRNO[refusal]} and no packet is ever made.` : `That answer makes the call in ${netnsText(evidence, symptom.netns)} fail with ${symptom.call.errno}.`}` : isRerouted(symptom) ? `A rule at OUTPUT changed its mark${symptom.drop.mark === 0 ? '' : ` (now 0x${symptom.drop.mark.toString(16)})`} or its address, so it was routed anew${symptom.call === undefined ? '' : `, and the caller gets ${ERRNO[refusal]}`}.` : 'It is more specific or of higher priority than the route that would carry them.'}`,
     culprit,
     evidence: lines,
     remedies,
