@@ -115,7 +115,7 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
     .option('--max-size <bytes>', 'thin the oldest samples beyond this size (50M); counts stay whole', size)
     .option('--json', 'one JSON object a line')
     .option('--plain', 'plain lines even on a terminal')
-    .option('--redact', 'at the end replace addresses, names and payload in the file')
+    .option('--redact', 'replace addresses, names and payload in the file when it ends')
     .action(async (options) => (await import('./record.ts')).record(options));
 
   filtering(whydrop.command('replay'))

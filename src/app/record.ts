@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { isUnavailable } from '../model/unavailable.ts';
 import { EnvironmentError, UsageError } from './exit.ts';
-import { createKeeper } from './keep.ts';
+import { createKeeper, type Keeper } from './keep.ts';
 import { watch, type WatchOptions } from './watch.ts';
 
 export interface RecordOptions extends Omit<WatchOptions, 'record'> {
@@ -22,6 +22,24 @@ export async function record(options: RecordOptions): Promise<void> {
   if (options.output === undefined) throw new UsageError('record needs -o FILE');
   const keeper = createKeeper(options.output, { ...(options.maxSize === undefined ? {} : { maxSize: options.maxSize }), ...(options.ring === undefined ? {} : { ring: options.ring }) });
   if (isUnavailable(keeper)) throw new EnvironmentError(`${keeper.what}: ${keeper.why}`);
-  await watch(options, keeper);
-  if (options.redact === true && existsSync(options.output)) (await import('./redact.ts')).redactCommand(options.output, { output: options.output });
+  await watch(options, options.redact === true ? await redacting(keeper, options.output) : keeper);
+}
+
+/** A recording that could not be redacted does not keep the name of one that was. */
+async function redacting(keeper: Keeper, output: string): Promise<Keeper> {
+  const { redactCommand } = await import('./redact.ts');
+  return {
+    ...keeper,
+    close: () => {
+      keeper.close();
+      if (!existsSync(output)) return;
+      try {
+        redactCommand(output, { output });
+      } catch (error) {
+        renameSync(output, `${output}.not-redacted`);
+        process.stderr.write(`whydrop: ${output} could not be redacted; what was recorded is in ${output}.not-redacted\n`);
+        throw error;
+      }
+    },
+  };
 }

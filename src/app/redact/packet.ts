@@ -143,12 +143,12 @@ function transport(c: Context, at: number, end: number, length: number, protocol
     case 17: {
       field = at + 6;
       const port = u16be(b, at + 2);
-      if (port === 4789 || port === 8472) at + 16 <= end ? ethernet(inner, at + 16, end) : zero(c, Math.min(at + 8, end), end);
+      if ((port === 4789 || port === 8472) && at + 16 <= end) ethernet(inner, at + 16, end);
       else if (port === 6081 && at + 16 <= end) {
         const payload = at + 16 + (b[at + 8]! & 0x3f) * 4;
         zero(c, at + 16, Math.min(payload, end));
         const type = u16be(b, at + 10)!;
-        if (payload < end) type === 0x6558 ? ethernet(inner, payload, end) : network(inner, payload, end, type);
+        if (payload < end) within(inner, payload, end, type);
       } else zero(c, Math.min(at + 8, end), end);
       break;
     }
@@ -179,7 +179,7 @@ function transport(c: Context, at: number, end: number, length: number, protocol
       const payload = at + 4 + ((flags & 0xc000) !== 0 ? 4 : 0) + ((flags & 0x2000) !== 0 ? 4 : 0) + ((flags & 0x1000) !== 0 ? 4 : 0);
       field = (flags & 0x8000) !== 0 ? at + 4 : undefined;
       pseudo = false;
-      if (payload < end) type === 0x6558 ? ethernet(inner, payload, end) : network(inner, payload, end, type);
+      if (payload < end) within(inner, payload, end, type);
       break;
     }
     case 50:
@@ -198,6 +198,8 @@ function transport(c: Context, at: number, end: number, length: number, protocol
   if (protocol === 17 && field + 2 <= end && u16be(b, field) === 0) return; // none was made
   adjust(b, field, end, { before: fold(before + (counts ? addresses.before : 0)), after: fold(onesSum(b, at, end) + (counts ? addresses.after : 0)) });
 }
+
+const within = (c: Context, at: number, end: number, type: number): void => (type === 0x6558 ? ethernet(c, at, end) : network(c, at, end, type));
 
 /** RFC 4443 errors with their quote, RFC 4861 with its addresses; of all else eight bytes. */
 function icmp6(c: Context, at: number, end: number): void {
