@@ -6,7 +6,7 @@ import { readText } from '../sources/read.ts';
 export async function firstRun(): Promise<void> {
   const suggestions: (readonly [string, string])[] = [];
   if (process.getuid?.() !== 0) {
-    suggestions.push(['sudo whydrop watch', 'watch this host (probes need root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)'], ['whydrop doctor', 'what this kernel and your user allow']);
+    suggestions.push(['sudo whydrop watch', 'watch this host (probes need root, or CAP_BPF and CAP_PERFMON)'], ['whydrop doctor', 'what this kernel and your user allow']);
   } else {
     const names = namedNetns().map((n) => n.name);
     suggestions.push(names.length > 0 ? ['whydrop watch --all-netns', `watch this host and its ${names.length} named network namespaces (${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''})`] : ['whydrop watch', 'watch this network namespace, live']);
