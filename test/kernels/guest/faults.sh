@@ -32,9 +32,6 @@ faults() {
   routed ttl
   pair neigh
 }
-# The namespaces where the losses are to be found.
-watched="rule-a legacy-a set-b policy-b nobody-b rcvbuf-b noroute-a blackhole-r rpfilter-b nofwd-r ttl-r neigh-a"
-
 # Two local senders with one port, translated to one address: a race for the translated tuple.
 snat() {
   pair snat; ip -n snat-a address add 10.0.0.11/24 dev eth0
