@@ -29,8 +29,6 @@ const PACKAGES: Readonly<Record<string, string>> = {
   'linux-perf': '/usr/bin/perf',
   gcc: '/usr/bin/gcc',
   'libc6-dev': '/usr/include/stdio.h',
-  gcc: '/usr/bin/gcc',
-  'libc6-dev': '/usr/include/stdio.h',
   procps: '/usr/bin/ps',
 };
 

@@ -181,7 +181,7 @@ test('SIGKILL at 50 random moments: no program, map, link, child, rule or sysctl
 
 test('SIGKILL with the tracefs probe: the empty instance is reaped by the next start, nothing else is left', { skip: skipWithout('/usr/bin/unshare'), timeout: 60_000 }, async () => {
   // tracefs in a private mount namespace, to look into it
-  const script = `mount -t tracefs tracefs /sys/kernel/tracing || exit 9
+  const script = `mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing || exit 9
     for t in 0.15 0.3 0.45 0.6 0.8 1.0; do
       "$0" "$1" watch --json --netns ${NS} --probe tracefs > /dev/null 2>&1 & p=$!; sleep $t; kill -KILL $p; wait $p 2>/dev/null; pids="$pids $p"
     done
