@@ -1,3 +1,4 @@
+import { isoTime } from '../base/time.ts';
 import type { CallEvent, ConntrackEvent, DropEvent, Event, ExecEvent } from '../model/event.ts';
 import type { Incident } from '../model/incident.ts';
 import { sequenceOf, type Diagram } from '../report/index.ts';
@@ -32,7 +33,7 @@ export function createDiagrams(realtimeOffset: bigint): Diagrams {
     incidents: (incidents) => {
       for (const incident of incidents) {
         if (incident.cause.id !== TIMED || all.has(incident.id)) continue;
-        const at = recent.find((e) => e.kind === 'drop' && e.netns === incident.where.netns.inode && e.reason.name === incident.where.reason && new Date(Number((e.time + realtimeOffset) / 1_000_000n)).toISOString() >= incident.first);
+        const at = recent.find((e) => e.kind === 'drop' && e.netns === incident.where.netns.inode && e.reason.name === incident.where.reason && isoTime(e.time, realtimeOffset) >= incident.first);
         if (at === undefined) continue;
         const around = recent.filter((e) => e.time >= at.time - BEFORE && e.time <= at.time + AFTER && (e.kind === 'exec' || e.netns === at.netns) && (e.kind !== 'drop' || e === at));
         const diagram = sequenceOf(around.toSorted((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0)), { incident, realtimeOffset });

@@ -8,6 +8,7 @@ import { openNetnsRegistry, type NetnsRef, type NetnsRegistry } from '../sources
 import { UsageError } from './exit.ts';
 import { checkedFilter, type FilterOptions } from './flow-filter.ts';
 import { armProbes, type Probes, type Tier } from './probes.ts';
+import { hostFacts } from './verdicts.ts';
 import { createSession, type Listener, type ProbeState, type Session } from './session.ts';
 
 /** Options of every command that watches, as the command line gives them. */
@@ -50,7 +51,7 @@ export async function openLive(options: LiveOptions, listener: Listener, keep: (
   const facts = hostFacts(host);
   listener.record?.(host);
   for (const { id, state, why } of probes.states) listener.record?.({ record: 'probe', time: host.time, id, ...(state === 'armed' ? {} : { unavailable: { unavailable: 'failed', what: `arming ${id}`, why: why ?? '' } }) });
-  const session = createSession({ host, facts, probes, netns: targets.map((t) => t.inode), filter, onlyCauses: options.cause, listener, keep });
+  const session = createSession({ host, probes, netns: targets.map((t) => t.inode), filter, onlyCauses: options.cause, listener, keep });
   return {
     session,
     probes,
@@ -63,11 +64,6 @@ export async function openLive(options: LiveOptions, listener: Listener, keep: (
       registry.close();
     },
   };
-}
-
-/** What evidence knows of the host, from the first record of a capture: live and from a file alike. */
-export function hostFacts(host: HostRecord): HostFacts {
-  return { kernel: host.kernel, hostname: host.hostname, cpus: host.cpus, home: host.home, netnsNames: new Map(host.netnsNames) };
 }
 
 function targetsOf(names: readonly string[], registry: NetnsRegistry): readonly NetnsRef[] {

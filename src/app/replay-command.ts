@@ -57,9 +57,7 @@ export function openRecording(path: string): readonly RawRecord[] {
 /** `whydrop replay FILE`: the verdicts of the recording again, on any machine, without privileges. */
 export async function replayCommand(path: string, options: ReplayCommandOptions): Promise<void> {
   const records = within(openRecording(path), options);
-  let end!: () => void;
-  void new Promise<void>((done) => (end = done));
-  const output = createOutput(end);
+  const output = createOutput(() => {});
   const formed: { incidents: readonly Incident[]; ms: number }[] = [];
   const first = records[0]?.time ?? 0n;
   const result = replay(records, { filter: checkedFilter(options), onlyCauses: options.cause, onIncidents: (incidents, time) => formed.push({ incidents, ms: Number((time - first) / 1_000_000n) }) });

@@ -1,18 +1,13 @@
 import { mono, type Mono } from '../base/brand.ts';
-import { causes } from '../causes/index.ts';
-import { createAnswerSymptoms } from '../diagnose/from-answers.ts';
-import { createDiagnosis } from '../diagnose/index.ts';
-import { victimsOf } from '../evidence/socket/victims.ts';
 import type { CallEvent, DropEvent, Event } from '../model/event.ts';
 import type { Incident } from '../model/incident.ts';
 import type { HostRecord, RawRecord } from '../model/record.ts';
 import { createTimeline } from '../timeline/index.ts';
 import { symbolsOf } from '../timeline/symbols.ts';
-import { filtersAnything, wanted, type FlowFilter } from './flow-filter.ts';
-import { hostFacts } from './live.ts';
+import type { FlowFilter } from './flow-filter.ts';
 import { samplingLoss } from './sampling.ts';
-import { POLLED_NETNS } from './session.ts';
 import type { Loss } from './stream.ts';
+import { diagnosisOf, judgedUnder, ofCauses } from './verdicts.ts';
 
 /** What came of a recording. */
 export interface Replayed {
@@ -42,29 +37,21 @@ export function replay(records: readonly RawRecord[], options: ReplayOptions): R
   if (host === undefined) return undefined;
   const symbols = symbolsOf(records.flatMap((r) => (r.record === 'symbols' ? [r.text] : [])).join('\n'));
   const timeline = createTimeline(host, () => symbols);
-  const watched = host.netns.map((n) => n.inode);
-  const diagnosis = createDiagnosis({
-    host: hostFacts(host),
-    realtimeOffset: host.realtimeOffset,
-    causes,
-    victims: victimsOf,
-    fromAnswers: createAnswerSymptoms(watched.slice(0, POLLED_NETNS), host.time),
-  });
-  const filtered = filtersAnything(options.filter);
+  const diagnosis = diagnosisOf(host, host.netns.map((n) => n.inode));
+  const judgedEvent = judgedUnder(options.filter);
   const losses: Loss[] = [];
   let eventsSeen = 0;
   let last = host.time;
   let judged = host.time;
 
   const add = (event: Event): void => {
-    if (filtered && (event.kind === 'drop-count' || event.kind === 'call-count' || !wanted(options.filter, event))) return;
+    if (!judgedEvent(event)) return;
     if (event.kind === 'drop' || event.kind === 'call') eventsSeen += 1;
     if (event.kind === 'missed') losses.push({ source: event.source, count: event.count, text: event.text });
     options.onEvent?.(event);
     diagnosis.add(event);
   };
-  const show = (incidents: readonly Incident[]): readonly Incident[] =>
-    options.onlyCauses.length === 0 ? incidents : incidents.filter((i) => options.onlyCauses.some((c) => i.cause.id === c || i.cause.id.startsWith(`${c}.`)));
+  const show = (incidents: readonly Incident[]): readonly Incident[] => ofCauses(options.onlyCauses, incidents);
 
   for (const record of records) {
     if (record.time > last) last = record.time;

@@ -1,3 +1,4 @@
+import { isoTime } from '../base/time.ts';
 import { stackCounts } from '../exports/index.ts';
 import type { Event } from '../model/event.ts';
 import type { Incident } from '../model/incident.ts';
@@ -30,7 +31,7 @@ export function reportCommand(path: string, options: ReportOptions): void {
 /** All that the page shows, from a recording that was judged. */
 export function reportInput({ exported, replayed, records, all }: Judged): ReportInput {
   const { host, first, last } = replayed;
-  const iso = (time: bigint): string => new Date(Number((time + host.realtimeOffset) / 1_000_000n)).toISOString();
+  const iso = (time: bigint): string => isoTime(time, host.realtimeOffset);
   const names = exported.netnsNames;
   const watched = host.netns.length > 0 ? host.netns : [...new Set(exported.incidents.map((i) => i.where.netns.inode))].map((inode) => ({ inode, name: names.get(inode) }));
   const timeline = timelineOf(exported.events.map(({ event, incident }) => ({ time: event.time, cause: incident?.cause, call: event.kind === 'call' })), exported.incidents, first, last);

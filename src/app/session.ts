@@ -1,10 +1,6 @@
 import { mono, type Mono, type Netns } from '../base/brand.ts';
-import { causes } from '../causes/index.ts';
-import { createDiagnosis, type Diagnosis } from '../diagnose/index.ts';
-import { createAnswerSymptoms } from '../diagnose/from-answers.ts';
-import { victimsOf } from '../evidence/socket/victims.ts';
+import type { Diagnosis } from '../diagnose/index.ts';
 import type { Sink } from '../model/capture.ts';
-import type { HostFacts } from '../model/evidence.ts';
 import type { Event } from '../model/event.ts';
 import type { Incident } from '../model/incident.ts';
 import { questionKey, type Question, type Topic } from '../model/question.ts';
@@ -15,8 +11,9 @@ import { symbolsOnce } from './symbols.ts';
 import { createTimeline, type Timeline } from '../timeline/index.ts';
 import type { Diagram } from '../report/index.ts';
 import { createDiagrams } from './diagrams.ts';
-import { filtersAnything, wanted, type FlowFilter } from './flow-filter.ts';
+import type { FlowFilter } from './flow-filter.ts';
 import type { Probes } from './probes.ts';
+import { diagnosisOf, judgedUnder, ofCauses, POLLED_NETNS } from './verdicts.ts';
 
 export interface ProbeState {
   readonly id: string;
@@ -35,7 +32,6 @@ export interface Listener {
 
 export interface SessionOptions {
   readonly host: HostRecord;
-  readonly facts: HostFacts;
   readonly probes: Probes;
   readonly netns: readonly Netns[];
   readonly filter: FlowFilter;
@@ -78,7 +74,6 @@ const POLLED: readonly { topic: Topic; argument: string }[] = [{ topic: 'proc', 
 const POLL_MS = 1_000;
 /** Logs are read again this often, the list of processes every tenth time. */
 const LOG_MS = 1_000;
-export const POLLED_NETNS = 16;
 /** Between looks at the probes: while something happens, and at rest. */
 const DRAIN_MS = 25;
 const REST_MS = 80;
@@ -91,21 +86,15 @@ const LATE_ANSWERS_MS = 1_200;
 export const now = (): Mono => mono(process.hrtime.bigint());
 
 export function createSession(options: SessionOptions): Session {
-  const { probes, listener, filter } = options;
+  const { probes, listener } = options;
   const timeline: Timeline = createTimeline(options.host, symbolsOnce);
-  const diagnosis = createDiagnosis({
-    host: options.facts,
-    realtimeOffset: options.host.realtimeOffset,
-    causes,
-    victims: victimsOf,
-    fromAnswers: createAnswerSymptoms(options.netns.slice(0, POLLED_NETNS), options.host.time),
-  });
+  const diagnosis = diagnosisOf(options.host, options.netns);
   const diagrams = createDiagrams(options.host.realtimeOffset);
   const losses: { source: string; count: number; text: string }[] = [];
   const inFlight = new Set<Promise<void>>();
   const lastText = new Map<string, string>();
   const timers: NodeJS.Timeout[] = [];
-  const filtered = filtersAnything(filter);
+  const judged = judgedUnder(options.filter);
   let eventsSeen = 0;
   let leftOut = 0;
   let lastCounts = 0;
@@ -114,12 +103,11 @@ export function createSession(options: SessionOptions): Session {
   let stopping = false;
 
   const add = (event: Event): void => {
-    // exact counters know no flows: with a filter, samples are counted
     if (!options.keep(event)) {
       if (event.kind === 'drop') leftOut += 1;
       return;
     }
-    if (filtered && (event.kind === 'drop-count' || event.kind === 'call-count' || !wanted(filter, event))) return;
+    if (!judged(event)) return;
     if (event.kind === 'drop' || event.kind === 'call') eventsSeen += 1;
     if (event.kind === 'missed') {
       const loss = { source: event.source, count: event.count, text: event.text };
@@ -156,8 +144,7 @@ export function createSession(options: SessionOptions): Session {
     return asked.finally(() => inFlight.delete(asked));
   };
 
-  const show = (incidents: readonly Incident[]): readonly Incident[] =>
-    options.onlyCauses.length === 0 ? incidents : incidents.filter((i) => options.onlyCauses.some((c) => i.cause.id === c || i.cause.id.startsWith(`${c}.`)));
+  const show = (incidents: readonly Incident[]): readonly Incident[] => ofCauses(options.onlyCauses, incidents);
 
   const drain = (last = false): void => {
     // a drop comes before the call that it makes fail: calls are drained first, so that no call is ahead of its drop

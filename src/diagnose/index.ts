@@ -1,3 +1,4 @@
+import { isoTime } from '../base/time.ts';
 import { mono, type Mono, type Netns } from '../base/brand.ts';
 import type { Cause } from '../model/cause.ts';
 import type { CallEvent, DropCountEvent, DropEvent, Event } from '../model/event.ts';
@@ -65,7 +66,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   const owners = new Map<string, Set<string>>();
   /** Wide incident key → keys of all incidents, made or not, that it would be. */
   const alikes = new Map<string, Set<string>>();
-  const iso = (time: Mono): string => new Date(Number((time + options.realtimeOffset) / 1_000_000n)).toISOString();
+  const iso = (time: Mono): string => isoTime(time, options.realtimeOffset);
 
   const counted = (netns: Netns): number => {
     let sum = 0;

@@ -1,3 +1,4 @@
+import { isoTime } from '../base/time.ts';
 import type { Mono, Netns } from '../base/brand.ts';
 import { mono } from '../base/brand.ts';
 import type { AnswerEvent, ConntrackEvent, DropCountEvent, Event, ExecEvent, MissedEvent } from '../model/event.ts';
@@ -50,7 +51,7 @@ export function createStore(host: HostFacts, realtimeOffset: bigint): Store {
   const dropCounts = new Map<string, DropCountEvent>();
   const callCounts = new Map<string, number>();
   const memo = recentMap<unknown>(KEEP.memo);
-  const iso = (time: Mono): string => new Date(Number((time + realtimeOffset) / 1_000_000n)).toISOString();
+  const iso = (time: Mono): string => isoTime(time, realtimeOffset);
 
   const keepAnswer = (event: AnswerEvent): void => {
     const key = questionKey(event.question);

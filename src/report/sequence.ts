@@ -1,3 +1,4 @@
+import { isoTime } from '../base/time.ts';
 import type { CallEvent, ConntrackEvent, DropEvent, Event, ExecEvent, Tuple } from '../model/event.ts';
 import { protocolName } from '../model/flow.ts';
 import type { Incident } from '../model/incident.ts';
@@ -26,7 +27,7 @@ export function sequenceOf(events: readonly Event[], options: SequenceOptions): 
   const destroy = changes.findLast((e) => e.change === 'destroy' && e.requester !== 0 && e.time <= drop.time) ?? changes.find((e) => e.change === 'destroy' && e.requester !== 0);
   const winner = changes.find((e) => e.change === 'new' && near(e.time, drop.time, 100_000_000n) && (destroy === undefined || e.time > destroy.time));
   if (destroy === undefined && winner === undefined) return undefined;
-  const iso = (time: bigint): string => new Date(Number((time + options.realtimeOffset) / 1_000_000n)).toISOString();
+  const iso = (time: bigint): string => isoTime(time, options.realtimeOffset);
   const flusher = destroy === undefined ? undefined : events.findLast((e): e is ExecEvent => e.kind === 'exec' && e.task.pid === destroy.requester);
   const call = events.find((e): e is CallEvent => e.kind === 'call' && e.task.tid === drop.task.tid && e.time >= drop.time && e.time - drop.time < 200_000_000n);
   const receiving = drop.softirq;

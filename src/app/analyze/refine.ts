@@ -1,3 +1,4 @@
+import { isoTime } from '../../base/time.ts';
 import { tupleText } from '../../evidence/conntrack/index.ts';
 import type { Reconstruction } from '../../evidence/post-mortem/index.ts';
 import type { ConntrackEvent, Event, ExecEvent } from '../../model/event.ts';
@@ -50,5 +51,5 @@ function timeLine(incident: Incident, events: readonly Event[], facts: Reconstru
     ...events.flatMap((e) => (e.kind === 'call' && e.netns === inode && e.task.tid === last.task.tid && within(e.time) ? [{ time: e.time, text: `${e.syscall} of ${e.task.comm} (pid ${e.task.pid}) returns ${e.errno}` }] : [])),
   ].sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
   const source = `time line${name === undefined ? '' : ` of ${name}`}`;
-  return lines.slice(0, MOST_LINES).map((l) => ({ source, time: new Date(Number((l.time + offset) / 1_000_000n)).toISOString(), text: `${(Number(l.time / 1000n) / 1e6).toFixed(6)} s: ${l.text}` }));
+  return lines.slice(0, MOST_LINES).map((l) => ({ source, time: isoTime(l.time, offset), text: `${(Number(l.time / 1000n) / 1e6).toFixed(6)} s: ${l.text}` }));
 }

@@ -1,3 +1,4 @@
+import type { Knowledge } from '../../model/cause.ts';
 import type { Incident } from '../../model/incident.ts';
 import type { CostLine, CounterSeries, Diagram, LossLine, ProbeLine, ReportHost, StackCount, Timeline } from '../../report/index.ts';
 
@@ -61,17 +62,9 @@ export interface RuleRow {
 }
 
 /** One cause as the explain page shows it. */
-export interface CauseText {
+export interface CauseText extends Knowledge {
   readonly id: string;
   readonly title: string;
-  readonly what: string;
-  readonly signs: readonly string[];
-  readonly fixes: readonly string[];
-  readonly functions: readonly string[];
-  readonly reasons: readonly string[];
-  readonly errnos: readonly string[];
-  readonly versions: readonly string[];
-  readonly sources: readonly string[];
 }
 
 /** What is sent to the page: bounded, whatever the host does. */
