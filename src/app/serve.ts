@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createSecureServer } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isIP } from 'node:net';
 import { basename } from 'node:path';
@@ -10,17 +9,13 @@ import { causes } from '../causes/index.ts';
 import { isUnavailable } from '../model/unavailable.ts';
 import { createGate, handle, jsonText, type CauseText, type Gate, type SourceState, type WebOptions, type World } from '../views/web/index.ts';
 import { EnvironmentError, UsageError } from './exit.ts';
+import { isLoopback, listenAddress, listener, listening, type ListenOptions } from './listen.ts';
 import { openLive, type Live, type LiveOptions } from './live.ts';
 import { serveLive, type LiveSource } from './serve-live.ts';
 import { serveRecording, type ServedSource } from './serve-recording.ts';
 import { createOutput } from './stream.ts';
 
-export interface ServeOptions extends LiveOptions {
-  /** `127.0.0.1`, `127.0.0.1:8474`, `[::1]:8474`; port 0 or none: a free one. */
-  readonly listen: string;
-  /** Certificate and key, PEM files. */
-  readonly tls?: readonly string[];
-  readonly insecure?: boolean;
+export interface ServeOptions extends LiveOptions, ListenOptions {
   readonly for?: number;
 }
 
@@ -135,18 +130,6 @@ function nothingYet(): SourceState {
   return { id: 'none', name: 'nothing yet', host: { hostname: '', kernel: '', whydrop: '' }, from: now, to: now, netns: [], probes: [], losses: [], incidents: [], unlisted: 0, timelineFrom: now, counters: [], sources: [] };
 }
 
-type Handler = (request: IncomingMessage, response: ServerResponse) => void;
-
-function listener(tls: { readonly cert: string; readonly key: string } | undefined, handler: Handler): Server {
-  const limits = { maxHeaderSize: 16 << 10, requestTimeout: 60_000, headersTimeout: 10_000 };
-  if (tls === undefined) return createServer(limits, handler);
-  try {
-    return createSecureServer({ ...limits, ...tls }, handler) as unknown as Server;
-  } catch (error) {
-    throw new UsageError(`--tls: ${(error as Error).message}`);
-  }
-}
-
 async function answer(request: IncomingMessage, response: ServerResponse, options: WebOptions, stream: (source: string) => boolean): Promise<void> {
   let url: URL;
   try {
@@ -190,28 +173,6 @@ function send({ response, source }: { readonly response: ServerResponse; readonl
   if (response.writableNeedDrain || response.writableLength > 0) return;
   const state = world.state(source);
   if (state !== undefined) response.write(`event: state\ndata: ${jsonText(state)}\n\n`);
-}
-
-function listening(server: Server, address: string, port: number): Promise<void> {
-  return new Promise((done, fail) => {
-    server.once('error', (error: NodeJS.ErrnoException) => fail(new EnvironmentError(`listening on ${address} port ${port}: ${error.code ?? error.message}`, error.code === 'EADDRINUSE' ? 'leave the port out of --listen: a free one is taken' : undefined)));
-    server.listen(port, address, done);
-  });
-}
-
-const isLoopback = (address: string): boolean => address === '::1' || /^127\./.test(address);
-
-/** The address to listen on; beyond loopback only with TLS, or when somebody says that it may be without. */
-export function listenAddress(options: Pick<ServeOptions, 'listen' | 'tls' | 'insecure'>): { readonly address: string; readonly port: number } {
-  const match = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+|[0-9a-f:]*::[0-9a-f:.]*|localhost))(?::(\d{1,5}))?$/i.exec(options.listen);
-  const named = match?.[1] ?? match?.[2];
-  const address = named === 'localhost' ? '127.0.0.1' : named;
-  const port = Number(match?.[3] ?? 0);
-  if (address === undefined || isIP(address) === 0 || port > 65_535) throw new UsageError(`--listen: not an address: ${options.listen} (write 127.0.0.1, 127.0.0.1:8474 or [::1]:8474)`);
-  if (options.tls !== undefined && options.tls.length !== 2) throw new UsageError('--tls takes two files: the certificate and its key');
-  if (/^(0\.0\.0\.0|::)$/.test(address)) throw new UsageError(`--listen ${address}: name the one address that browsers will use, or the Host header cannot be checked`);
-  if (!isLoopback(address) && options.tls === undefined && options.insecure !== true) throw new UsageError(`--listen ${address} is more than this machine: add --tls CERT KEY, or --insecure where the way is safe (ssh -L reaches 127.0.0.1 too)`);
-  return { address, port };
 }
 
 function read(file: string): Uint8Array {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createCounterHistory } from '../../src/app/serve-live.ts';
-import { listenAddress } from '../../src/app/serve.ts';
+import { listenAddress } from '../../src/app/listen.ts';
 import { createGate, handle, listed, type WebRequest, type World } from '../../src/views/web/index.ts';
 import { ruleDrop } from '../fixtures-incidents.ts';
 
