@@ -15,7 +15,7 @@ export interface Growing {
   verdict: Verdict;
   readonly signs: Sign[];
   /** When it was last given out, and what it looked like then. */
-  shown?: { readonly time: Mono; readonly text: string };
+  shown?: { readonly time: Mono; readonly text: string; readonly open: boolean };
   rejudged: Mono;
   /** Something about it has changed since it was drawn last. */
   changed: boolean;
@@ -35,7 +35,8 @@ export function incidentId(key: string): string {
   return hash.toString(36).padStart(7, '0');
 }
 
-const QUIET = 30_000_000_000n;
+/** Nothing lost for this long: it is over. */
+export const QUIET = 30_000_000_000n;
 
 /** Draws the incident as the contract has it. Pure. */
 export function draw(growing: Growing, counts: { count: number; bytes: number }, victims: readonly Victim[], now: Mono, iso: (t: Mono) => string, netnsName: string | undefined): Incident {

@@ -7,7 +7,7 @@ import type { Incident, Victim } from '../model/incident.ts';
 import type { Question } from '../model/question.ts';
 import type { Symptom } from '../model/symptom.ts';
 import { counts } from './counts.ts';
-import { draw, incidentId, incidentKey, rank, type Growing } from './incidents.ts';
+import { draw, incidentId, incidentKey, QUIET, rank, type Growing } from './incidents.ts';
 import { judge, type Verdict } from './judge.ts';
 import { signature } from './signature.ts';
 import { createSigns, type Sign } from './signs.ts';
@@ -210,13 +210,14 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
       }
       const news: Incident[] = [];
       for (const incident of growing.values()) {
-        if (!incident.changed || (incident.shown !== undefined && now - incident.shown.time < SHOW_AGAIN)) continue;
+        const over = incident.shown?.open === true && now - incident.shown.time > QUIET;
+        if (!over && (!incident.changed || (incident.shown !== undefined && now - incident.shown.time < SHOW_AGAIN))) continue;
         incident.changed = false;
         const drawn = shown(incident, now);
         const text = JSON.stringify(drawn);
-        if (text === incident.shown?.text) continue;
-        incident.shown = { time: now, text };
-        news.push(drawn);
+        const same = text === incident.shown?.text;
+        if (!same || over) incident.shown = { time: now, text, open: drawn.state === 'open' };
+        if (!same) news.push(drawn);
       }
       return { incidents: news, questions: store.takeQuestions() };
     },

@@ -210,3 +210,15 @@ test('a few conversations against one policy stay apart', () => {
   assert.deepEqual(d.incidents(at(20)).map((i) => i.explanation).filter((e) => e === 'Many.'), []);
   assert.equal(d.incidents(at(20)).length, 8);
 });
+
+test('an incident that is over is given out once more, closed; when it comes back, open again', () => {
+  const d = diagnosis([byPort]);
+  d.add(drop());
+  const states = (seconds: number): string[] => d.judge(at(seconds)).incidents.map((i) => i.state);
+  assert.deepEqual(states(2), ['open']);
+  assert.deepEqual([...states(10), ...states(30)], []);
+  assert.deepEqual(states(33), ['closed']);
+  assert.deepEqual([...states(34), ...states(70), ...states(140)], []);
+  d.add(drop({ seconds: 150 }));
+  assert.deepEqual([...states(150.1), ...states(160), ...states(190)], ['open', 'closed']);
+});
