@@ -17,6 +17,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   bpftrace: '/usr/bin/bpftrace',
   openvpn: '/usr/sbin/openvpn',
   python3: '/usr/bin/python3',
+  'python3-prometheus-client': '/usr/lib/python3/dist-packages/prometheus_client/parser.py',
   tmux: '/usr/bin/tmux',
   chromium: '/usr/bin/chromium',
   tshark: '/usr/bin/tshark',

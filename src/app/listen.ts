@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { isIP } from 'node:net';
@@ -28,6 +29,19 @@ export function listenAddress(options: ListenOptions): { readonly address: strin
 }
 
 export const isLoopback = (address: string): boolean => address === '::1' || /^127\./.test(address);
+
+/** The texts of the two PEM files. */
+export function tlsFiles({ tls }: Pick<ListenOptions, 'tls'>): { readonly cert: string; readonly key: string } | undefined {
+  if (tls === undefined) return undefined;
+  const [cert, key] = tls.map((file) => {
+    try {
+      return readFileSync(file, 'utf8');
+    } catch (error) {
+      throw new UsageError(`--tls: reading ${file}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+    }
+  });
+  return { cert: cert ?? '', key: key ?? '' };
+}
 
 /** An HTTP server, or an HTTPS one with the certificate and key given as PEM text. Wrong PEM is a usage error. */
 export function listener(tls: { readonly cert: string; readonly key: string } | undefined, handler: Handler): Server {

@@ -93,6 +93,17 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
     .argument('[file...]', 'recordings to look at')
     .action(async (files: string[], options) => (await import('./serve.ts')).serve(files, options));
 
+  watching(whydrop.command('agent'))
+    .description('the same for fleets: Prometheus metrics, and notices of incidents as JSON lines and to a webhook')
+    .option('--listen <address[:port]>', 'where /metrics answers; beyond this machine only with --tls or --insecure', '127.0.0.1:9478')
+    .option('--tls <files...>', 'HTTPS: certificate and key, two PEM files')
+    .option('--insecure', 'allow --listen beyond this machine without TLS')
+    .option('--webhook <url>', 'also post each notice here; WHYDROP_WEBHOOK_AUTHORIZATION gives the Authorization header')
+    .addOption(new Option('--severity <least>', 'tell of incidents from this severity on').choices(['info', 'warning', 'critical']).default('warning'))
+    .option('--again <time>', 'of a loss that goes on, a notice this often', milliseconds, 3_600_000)
+    .option('--for <time>', 'end after this time', milliseconds)
+    .action(async (options) => (await import('./agent.ts')).agent(options));
+
   whydrop
     .command('doctor')
     .description('what this kernel and this user allow, and how to get the rest')

@@ -9,7 +9,7 @@ import { causes } from '../causes/index.ts';
 import { isUnavailable } from '../model/unavailable.ts';
 import { createGate, handle, jsonText, type CauseText, type Gate, type SourceState, type WebOptions, type World } from '../views/web/index.ts';
 import { EnvironmentError, UsageError } from './exit.ts';
-import { isLoopback, listenAddress, listener, listening, type ListenOptions } from './listen.ts';
+import { isLoopback, listenAddress, listener, listening, tlsFiles, type ListenOptions } from './listen.ts';
 import { openLive, type Live, type LiveOptions } from './live.ts';
 import { serveLive, type LiveSource } from './serve-live.ts';
 import { serveRecording, type ServedSource } from './serve-recording.ts';
@@ -27,7 +27,7 @@ const MOST_STREAMS = 32;
 /** `whydrop serve [FILE…]`: the live watch, and recordings, in a browser. */
 export async function serve(files: readonly string[], options: ServeOptions): Promise<void> {
   const { address, port } = listenAddress(options);
-  const tls = options.tls === undefined ? undefined : { cert: pem(options.tls[0]!), key: pem(options.tls[1]!) };
+  const tls = tlsFiles(options);
   const assets = builtAssets();
   let end!: () => void;
   const ended = new Promise<void>((done) => (end = done));
@@ -182,8 +182,6 @@ function read(file: string): Uint8Array {
     throw new UsageError(`reading ${file}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
   }
 }
-
-const pem = (file: string): string => Buffer.from(read(file)).toString('utf8');
 
 /** Beside the bundle; from a checkout without one, in dist/. Read once: no path of a request ever reaches the disk. */
 function builtAssets(): ReadonlyMap<string, Uint8Array> {

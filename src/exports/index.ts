@@ -4,3 +4,4 @@ export { foldedOf, stackCounts } from './folded.ts';
 export { jsonOf } from './json.ts';
 export { pcapngOf } from './pcapng.ts';
 export { chromeTraceOf } from './perfetto.ts';
+export { PROMETHEUS_TYPE, prometheusText, type Metric } from './prometheus.ts';

@@ -1,5 +1,6 @@
 export { actorIndex, type Actor, type Diagram, type Message } from './diagram.ts';
 export { lossCount, lossUnit, lossWords, victimShort, victimWords } from './losses.ts';
+export { createNotices, SETTLED, type Notice } from './notices.ts';
 export { createRates, type Rates } from './rates.ts';
 export { netnsText, reportOf, type EvidenceGroup, type FlowRow, type Labelled, type Report } from './report.ts';
 export type { CounterSeries, ReportHost, ReportInput, StackCount, Timeline } from './report-input.ts';
