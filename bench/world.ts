@@ -32,7 +32,7 @@ export interface Watching {
   /** Lines so far, with when they came (ms since start). */
   readonly lines: readonly { readonly at: number; readonly line: { readonly type: string; readonly [f: string]: unknown } }[];
   /** SIGINT; gives the summary. */
-  stop(): Promise<{ readonly incidents: readonly { cause: { id: string }; count: number }[]; readonly cost: { cpuSeconds: number; peakRss: number } }>;
+  stop(): Promise<{ readonly incidents: readonly { cause: { id: string }; count: number }[]; readonly loss: readonly { readonly source: string; readonly count: number; readonly text: string }[]; readonly cost: { cpuSeconds: number; peakRss: number } }>;
 }
 
 /** A whydrop that is armed. */
