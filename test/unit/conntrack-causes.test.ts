@@ -11,7 +11,7 @@ import { IPS } from '../../src/model/conntrack.ts';
 import type { LogSymptom } from '../../src/model/symptom.ts';
 import { mono } from '../../src/base/brand.ts';
 import { BLUE, type Answered, type FakeEvidence } from '../fake-evidence.ts';
-import { carried, changed, counters, entry, exec, lost, rules, tableOf, udpTuple } from './conntrack-world.ts';
+import { AT, carried, changed, counters, entry, exec, lost, rules, tableOf, udpTuple } from './conntrack-world.ts';
 import { call, found, judged, process, sysctl, tcp, udp } from './socket-world.ts';
 
 const FLOW = udpTuple('10.99.0.2', 1194, '10.99.0.1', 1194);
@@ -57,6 +57,36 @@ test('insert race: entries older than the listener send no events, then the comm
   const f = found(judged(insertRace, lost('POSTROUTING', undefined, { conntrack: carried(FLOW) }), { ...INCIDENT, conntrackEvents: [] }));
   assert.equal(f.culprit['pid'], 421);
   assert.match(f.culprit.text, /was not seen/);
+});
+
+test('insert race: a flush that passes the flow twice, told late: the entry before the winner is cited, not the winner itself', () => {
+  // conntrack -E of the tunnel on 6.1, and the same as a live watch is told it: all at once, after the loss
+  const stamps = [-376, -2, 0.7, 6, 6.7], live = [-376, 18, 18, 18, 18];
+  for (const [i, ms] of [stamps, live].entries()) {
+    const events = [
+      changed('new', entry(FLOW, { id: 2_486_298_599 }), 0, 0),
+      changed('destroy', entry(FLOW, { id: 2_486_298_599, timeout: 30 }), 421, 0),
+      changed('new', entry(inverse(FLOW), { id: 3_555_691_389 }), 0, 0),
+      changed('destroy', entry(inverse(FLOW), { id: 3_555_691_389, timeout: 29 }), 421, 0),
+      changed('new', entry(FLOW, { id: 992_830_842 }), 0, 0),
+    ].map((e, n) => ({ ...e, time: mono(AT + BigInt(Math.round(ms[n]! * 1e6))) }));
+    const f = found(judged(insertRace, lost('POSTROUTING', undefined, { conntrack: carried(FLOW) }), { ...INCIDENT, conntrackEvents: events }));
+    assert.match(f.explanation, /which had 30 s to live/, `case ${i}`);
+    assert.match(f.evidence.map((e) => e.text).join('\n'), /DESTROY udp 10\.99\.0\.2:1194 → 10\.99\.0\.1:1194, 30 s left, asked for by conntrack -F \(pid 421/);
+    assert.match(f.evidence.map((e) => e.text).join('\n'), /the entry that was in the table: udp 10\.99\.0\.1:1194 →/);
+  }
+});
+
+test('insert race: of two flushes told at once, the one that had started by then and was last', () => {
+  const events = [
+    changed('destroy', entry(FLOW, { timeout: 12 }), 410, 20), changed('new', entry(inverse(FLOW)), 0, 20),
+    changed('destroy', entry(inverse(FLOW), { timeout: 30 }), 421, 20), changed('new', entry(inverse(FLOW)), 0, 20),
+    changed('destroy', entry(inverse(FLOW), { timeout: 28 }), 433, 20), changed('new', entry(inverse(FLOW)), 0, 20),
+  ];
+  const execs = [exec(410, 400, ['conntrack', '-F'], -60), exec(421, 400, ['conntrack', '-F'], -10), exec(433, 400, ['conntrack', '-F'], 4)];
+  const f = found(judged(insertRace, lost('POSTROUTING', undefined, { conntrack: carried(FLOW) }), { ...INCIDENT, conntrackEvents: events, execs }));
+  assert.equal(f.culprit['pid'], 421);
+  assert.match(f.explanation, /which had 30 s to live/);
 });
 
 test('insert race innocent: counters stand still, the entry is in the table, the packet has none, it died elsewhere', () => {

@@ -1,4 +1,4 @@
-import { translationOf, around, conntrackTable, deletionText, deletions, destroyedEntry, entriesOf, hookText, rivalryOf, ruleDidIt, snatRules, suspicionOf, tupleText, winnerAmong, type Deletion, type Destroyed, type Rivalry, type Suspicion } from '../../evidence/conntrack/index.ts';
+import { translationOf, around, conntrackTable, deletionText, deletions, entriesOf, hookText, raceAround, rivalryOf, ruleDidIt, snatRules, suspicionOf, tupleText, type Deletion, type Destroyed, type Rivalry, type Suspicion } from '../../evidence/conntrack/index.ts';
 import { mono } from '../../base/brand.ts';
 import { plural } from '../../base/text.ts';
 import { netnsText } from '../../evidence/netns.ts';
@@ -46,10 +46,9 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
 function raceOf(s: Suspicion, evidence: Evidence): Race {
   const { from, to } = around(s.at);
   const deleted = deletions(evidence, s.netns, from, mono(to + 1_250_000_000n)).filter((d) => (d.author.started ?? d.first) <= (d.author.started === undefined ? to : s.at));
-  const destroyed = s.original === undefined ? undefined : destroyedEntry(evidence, s.netns, s.original, from, s.at);
+  const { winner: won, destroyed } = s.original === undefined ? {} : raceAround(evidence, s.netns, s.original, s.reply, s.at);
   const asked = destroyed?.author === undefined ? undefined : deleted.find((d) => d.author.port === destroyed.author?.port);
   const deletion = asked ?? deleted.at(-1);
-  const won = s.original === undefined ? undefined : winnerAmong(evidence, s.netns, s.original, s.reply, s.at);
   const table = won === undefined && s.original !== undefined ? conntrackTable(evidence, s.netns) : undefined;
   const listed = table === undefined || isUnavailable(table) || s.original === undefined ? undefined : inTable(table, s);
   const winner = won?.event.entry ?? listed?.entry;

@@ -75,13 +75,17 @@ export function deletions(evidence: Evidence, netns: Netns, from: Mono, to: Mono
 export function destroyedEntry(evidence: Evidence, netns: Netns, tuple: Tuple, from: Mono, at: Mono): Destroyed | undefined {
   for (const found of newestFirst(evidence, netns, from, mono(at + VERY_LATE_NS))) {
     if (found.change !== 'destroy' || !concerns(found, tuple)) continue;
-    const author = found.requester === 0 ? undefined : authorOf(evidence, netns, found.requester, found.time);
-    if (!before(found.time, author, at)) continue;
-    const exact = sameExchange(found.entry.original, tuple);
-    const entry = exact ? found.entry : { original: tuple, reply: inverse(tuple), status: found.entry.status };
-    return { time: found.time, entry, ...(author === undefined ? {} : { author }), ...(exact && found.entry.timeout !== undefined ? { left: found.entry.timeout } : {}) };
+    const end = destroyedBy(evidence, netns, found, tuple);
+    if (before(found.time, end.author, at)) return end;
   }
   return undefined;
+}
+
+function destroyedBy(evidence: Evidence, netns: Netns, found: ConntrackEvent, tuple: Tuple): Destroyed {
+  const author = found.requester === 0 ? undefined : authorOf(evidence, netns, found.requester, found.time);
+  const exact = sameExchange(found.entry.original, tuple);
+  const entry = exact ? found.entry : { original: tuple, reply: inverse(tuple), status: found.entry.status };
+  return { time: found.time, entry, ...(author === undefined ? {} : { author }), ...(exact && found.entry.timeout !== undefined ? { left: found.entry.timeout } : {}) };
 }
 
 /** Whether what is told at `told` can have happened before `at`. */
@@ -104,22 +108,51 @@ export function rivalryOf(winner: Pick<ConntrackEntry, 'original' | 'reply'>, or
   return reply !== undefined && sameTuple(winner.reply, reply) ? 'same-reply' : undefined;
 }
 
+/** What made two packets both the first of one connection, as far as events tell. */
+export interface RaceEvents {
+  /** The entry that was in the table when the loser came to insert its own. */
+  readonly winner?: { readonly event: ConntrackEvent; readonly rivalry: Rivalry };
+  /** The entry of the same exchange whose end made the flow new: the last one before the winner's. */
+  readonly destroyed?: Destroyed;
+}
+
 /**
- * The entry that was inserted just before `at` and has one of the two tuples. Its event is told when it is read, so it
- * is the first one from then on; where there is none, the last one before.
+ * The two events of the race that a packet lost at `at`. Events of one namespace come in order, but bear the time of
+ * their reading, which may be some 10 ms late, so a flush that passes a flow twice is told at one time: the order
+ * decides then, and that UDP packets of one direction are merged while those of opposite ones were not.
  */
-export function winnerAmong(evidence: Evidence, netns: Netns, original: Tuple, reply: Tuple | undefined, at: Mono, within = 1_500_000_000n): { readonly event: ConntrackEvent; readonly rivalry: Rivalry } | undefined {
-  let best: { event: ConntrackEvent; rivalry: Rivalry } | undefined;
-  for (const event of newestFirst(evidence, netns, mono(at > within ? at - within : 0n), mono(at + within))) {
-    if (event.time < at - RACE_NS && best !== undefined) return best;
+export function raceAround(evidence: Evidence, netns: Netns, original: Tuple, reply: Tuple | undefined, at: Mono, within = 1_500_000_000n): RaceEvents {
+  const merged = original.protocol === UDP && (reply === undefined || sameTuple(reply, inverse(original)));
+  let best: { winner: NonNullable<RaceEvents['winner']>; destroyed?: Destroyed; score: number; started: bigint } | undefined;
+  let stale: RaceEvents['winner'];
+  let destroyed: Destroyed | undefined;
+  let told = 0n, since = 0n; // the last reading, and the one before: what was read at `told` happened after `since` or just before
+  for (const event of [...newestFirst(evidence, netns, mono(at > within ? at - within : 0n), mono(at + VERY_LATE_NS))].reverse()) {
+    if (event.time > told) {
+      since = told;
+      told = event.time;
+    }
+    if (event.change === 'destroy' && concerns(event, original)) {
+      const end = destroyedBy(evidence, netns, event, original);
+      if (before(event.time, end.author, at)) destroyed = end;
+      continue;
+    }
     if (event.change !== 'new' || event.burst !== undefined) continue;
     const rivalry = rivalryOf(event.entry, original, reply);
     if (rivalry === undefined) continue;
-    best = { event, rivalry };
-    if (event.time < at - RACE_NS) return best;
+    if (event.time < at - RACE_NS) stale = { event, rivalry };
+    else if (since <= at + RACE_NS) {
+      const fresh = destroyed !== undefined && event.time - destroyed.time < LATE_NS;
+      const score = (fresh ? 2 : 0) + (merged && rivalry === 'reverse' ? 1 : 0);
+      const started = destroyed?.author?.started ?? 0n;
+      if (best === undefined || score > best.score || (score === best.score && started > best.started)) best = { winner: { event, rivalry }, ...(destroyed === undefined ? {} : { destroyed }), score, started };
+    }
   }
-  return best;
+  if (best !== undefined) return { winner: best.winner, ...(best.destroyed === undefined ? {} : { destroyed: best.destroyed }) };
+  return { ...(stale === undefined ? {} : { winner: stale }), ...(destroyed === undefined ? {} : { destroyed }) };
 }
+
+const UDP = 17;
 
 /** A race lasts microseconds; on an overcommitted virtual machine some milliseconds. */
 const RACE_NS = 5_000_000n;
