@@ -3,7 +3,7 @@ import { release } from 'node:os';
 import { netnsInode, type Netns } from '../base/brand.ts';
 import type { Topic } from '../model/question.ts';
 import { isUnavailable, type Unavailable } from '../model/unavailable.ts';
-import { armCalls, armDrops, armExecs, reasonsOfKernel, watchedSyscalls, type DropProbe } from '../sources/bpf/index.ts';
+import { armCalls, armConnects, armDrops, armExecs, reasonsOfKernel, watchedSyscalls, type DropProbe } from '../sources/bpf/index.ts';
 import { armConntrack } from '../sources/conntrack/index.ts';
 import { createSnapshots, type Snapshots } from '../sources/snapshot/index.ts';
 import type { ArmedProbe, Scope } from '../sources/source.ts';
@@ -34,6 +34,7 @@ export const WITHOUT: Readonly<Record<string, string>> = {
   'drop-tracefs': 'no dropped packet is seen; only counters tell that something was lost',
   'calls-bpf': 'failed sends are not seen, so a refusal before any packet was made (seccomp, capabilities, routes) is missed',
   'calls-tracefs': 'failed sends are not seen, so a refusal before any packet was made (seccomp, capabilities, routes) is missed',
+  'connects-bpf': 'a non-blocking connect() that is refused or never answered is not seen: its error comes after the call',
   'exec-bpf': 'programs that end within milliseconds keep only their pid: a flush of conntrack has an author without a name',
   'conntrack-events': 'who deleted a conntrack entry is not seen: an insert race is told from counters alone',
 };
@@ -55,6 +56,7 @@ export function armProbes(scope: Scope, tier: Tier, netnsPath: Parameters<typeof
   const dropsByTracefs = drops === undefined && tracefs ? arm('drop-tracefs', (s) => armTracefs(s) as TracefsProbe | Unavailable) : undefined;
   const calls = bpf ? arm('calls-bpf', armCalls) : undefined;
   const callsByTracefs = calls === undefined && tracefs ? arm('calls-tracefs', armTracefsCalls) : undefined;
+  if (bpf) arm('connects-bpf', armConnects);
   if (bpf) arm('exec-bpf', armExecs);
   arm('conntrack-events', armConntrack);
   const formats = dropsByTracefs === undefined && callsByTracefs === undefined ? {} : tracefsFormats();
@@ -78,7 +80,7 @@ export async function probeEverything(): Promise<{ kernel: string; states: reado
   const scope: Scope = { netns: [netnsInode(statSync('/proc/self/ns/net').ino)], self: process.pid };
   const states: ProbeState[] = [];
   const probes: readonly (readonly [string, (scope: Scope) => ArmedProbe | Unavailable])[] = [
-    ['drop-bpf', armDrops], ['drop-tracefs', armTracefs], ['calls-bpf', armCalls], ['calls-tracefs', armTracefsCalls], ['exec-bpf', armExecs], ['conntrack-events', armConntrack],
+    ['drop-bpf', armDrops], ['drop-tracefs', armTracefs], ['calls-bpf', armCalls], ['calls-tracefs', armTracefsCalls], ['connects-bpf', armConnects], ['exec-bpf', armExecs], ['conntrack-events', armConntrack],
   ];
   for (const [id, how] of probes) {
     const probe = how(scope);

@@ -224,7 +224,9 @@ export function createSession(options: SessionOptions): Session {
       drain(true);
       stopping = true;
       judgeToEnd: for (const deadline = Date.now() + LATE_ANSWERS_MS; ; ) {
-        const { questions } = diagnosis.judge(tick());
+        const time = tick();
+        diagnosis.incidents(time); // what the last drawing will want to know is asked for now
+        const { questions } = diagnosis.judge(time);
         for (const question of questions) void ask(question);
         if (inFlight.size === 0) break judgeToEnd;
         const left = deadline - Date.now();

@@ -5,7 +5,7 @@
 
 export const LAYOUT_VERSION = 1;
 /** First u32 of a record: kind in the low half, version in the high one. */
-export const RECORD_KIND = { drop: 1, call: 2, exec: 3 } as const;
+export const RECORD_KIND = { drop: 1, call: 2, exec: 3, connect: 4 } as const;
 export const kindWord = (kind: number): number => (LAYOUT_VERSION << 16) | kind;
 
 /** struct sock, as far as we read it: 80 bytes. All zero: no socket. */
@@ -97,6 +97,11 @@ export const CALL = {
   sk: 152, //        SOCK
   size: 232,
 } as const;
+
+/** A record of kind connect has the layout CALL; its `args` are these, its `nr` and `address` are empty. */
+export const CONNECT_ARGS = { waited: 0 /* u64 ns in SYN_SENT */, resent: 8 /* u32 SYNs sent again */, port: 12 /* u16 local, network order: the socket has given it back */ } as const;
+/** Who began to connect, by struct sock: value of the map `connecting`. */
+export const CONNECTING = { pidTgid: 0, uid: 8, nonblocking: 12, cgroup: 16, began: 24, comm: 32, size: 48 } as const;
 
 export const EXEC = {
   kind: 0, cpu: 4, time: 8, pidTgid: 16, uid: 24, parent: 28, cgroup: 32, comm: 40,

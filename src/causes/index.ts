@@ -73,6 +73,7 @@ import { cause as tcpBadChecksum } from './tcp/bad-checksum.ts';
 import { cause as tcpInvalidSegment } from './tcp/invalid-segment.ts';
 import { cause as tcpMd5Mismatch } from './tcp/md5-mismatch.ts';
 import { cause as tcpMinttl } from './tcp/minttl.ts';
+import { cause as tcpNoAnswer } from './tcp/no-answer.ts';
 import { cause as tunRingFull } from './tun/ring-full.ts';
 import { cause as tunnelKeyMismatch } from './tunnel/key-mismatch.ts';
 import { cause as tunnelVxlanInvalidHeader } from './tunnel/vxlan-invalid-header.ts';
@@ -157,6 +158,7 @@ export const causes: readonly Cause[] = [
   tcpInvalidSegment,
   tcpMd5Mismatch,
   tcpMinttl,
+  tcpNoAnswer,
   tunRingFull,
   tunnelKeyMismatch,
   tunnelVxlanInvalidHeader,

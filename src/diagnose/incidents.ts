@@ -82,6 +82,9 @@ function whereOf(symptom: Symptom | undefined): { interface?: string; reason?: s
   };
 }
 
+/** Verdicts that do not say where the packet was lost: after those that do. */
+const UNLOCATED: ReadonlySet<string> = new Set(['unknown', 'tcp.no-answer']);
+
 const WEIGHT: Readonly<Record<Severity, number>> = { critical: 2, warning: 1, info: 0 };
 
 /**
@@ -91,7 +94,7 @@ const WEIGHT: Readonly<Record<Severity, number>> = { critical: 2, warning: 1, in
  */
 export function rank(incidents: readonly Incident[]): Incident[] {
   const about = (i: Incident): number => (i.victims.length > 0 && i.victims.every((v) => v.flow?.protocol.startsWith('icmp') === true) ? 0 : 1);
-  const known = (i: Incident): number => (i.cause.id === 'unknown' ? 0 : 1);
+  const known = (i: Incident): number => (UNLOCATED.has(i.cause.id) ? 0 : 1);
   const each = (i: Incident): number => (typeof i.culprit['conversations'] === 'number' ? Math.round(i.count / i.culprit['conversations']) : i.count);
   return [...incidents].sort(
     (a, b) => WEIGHT[b.severity] - WEIGHT[a.severity] || known(b) - known(a) || about(b) - about(a) || each(b) - each(a) || b.count - a.count || (a.first < b.first ? -1 : a.first > b.first ? 1 : a.id < b.id ? -1 : 1),

@@ -1,4 +1,5 @@
 import type { Mono } from '../base/brand.ts';
+import { endpoint } from '../base/inet.ts';
 import type { CallEvent, DropEvent } from '../model/event.ts';
 import type { Symptom } from '../model/symptom.ts';
 import { signature } from './signature.ts';
@@ -30,6 +31,8 @@ const MAX_VICTIMS = 24;
 const MAX_PER_COUNTER = 256;
 /** A failed call belongs to a drop of its own task at most this long before it. */
 const JOIN_NS = 200_000_000n;
+/** A connect() that blocks gives up after tcp_syn_retries: two minutes. */
+const TCP_PATIENCE_NS = 130_000_000_000n;
 /** Where samples were shed, a call is taken for one of the same process's drops within this time. */
 const SHED_JOIN_NS = 3_000_000_000n;
 
@@ -54,6 +57,7 @@ export function createSigns(limit: number): Signs {
   const changed = new Set<Sign>();
   const lastDropOfTask = new Map<number, { sign: Sign; time: Mono; call?: CallEvent }>();
   const lastDropOfProcess = new Map<string, { sign: Sign; time: Mono }>();
+  const lastDropOfFlow = new Map<string, { sign: Sign; time: Mono }>();
 
   const perCounter = new Map<string, number>();
   const seenPerCounter = new Map<string, number>();
@@ -106,6 +110,19 @@ export function createSigns(limit: number): Signs {
     return sign;
   };
 
+  /** A connection attempt whose SYNs or answers were dropped, here or in another namespace: the drop's victim is known now. */
+  const joinAttempt = (sign: Sign, call: CallEvent): Sign => {
+    const flows = attemptOf(call);
+    for (const [key, victim] of sign.victims) {
+      if (victim.symptom.kind !== 'drop' || victim.symptom.call !== undefined || !flows.includes(connectionOf(victim.symptom.drop) ?? '')) continue;
+      sign.victims.delete(key);
+      sign.victims.set(`${key}|${call.errno}`, { symptom: { ...victim.symptom, call }, count: victim.count });
+      break;
+    }
+    changed.add(sign);
+    return sign;
+  };
+
   return {
     all,
     seenPerCounter,
@@ -120,6 +137,8 @@ export function createSigns(limit: number): Signs {
         bounded(lastDropOfTask).set(drop.task.tid, { sign, time: drop.time });
         bounded(lastDropOfProcess).set(`${drop.netns}|${drop.task.pid}`, { sign, time: drop.time });
       }
+      const flow = connectionOf(drop);
+      if (flow !== undefined) bounded(lastDropOfFlow).set(flow, { sign, time: drop.time });
       return sign;
     },
     addCall: (call, shedding) => {
@@ -131,11 +150,29 @@ export function createSigns(limit: number): Signs {
       // its own drop may have been counted and not described: then it is the same as the one before it
       const process = lastDropOfProcess.get(`${call.netns}|${call.task.pid}`);
       if (process !== undefined && call.time - process.time < SHED_JOIN_NS && (shedding || sameCall(process.sign.symptom, call))) return join(process.sign, call);
-      return add({ kind: 'call', netns: call.netns, first: call.time, call }, call.time, 0, callKey(call.task.pid, call.syscall, call.errno));
+      const dropped = attemptOf(call).map((flow) => lastDropOfFlow.get(flow)).find((d) => d !== undefined && call.time - d.time < (call.attempt?.waited ?? TCP_PATIENCE_NS) + SHED_JOIN_NS);
+      if (dropped !== undefined) return joinAttempt(dropped.sign, call);
+      return add({ kind: 'call', netns: call.netns, first: call.time, call }, call.time, 0, call.attempt !== undefined ? undefined : callKey(call.task.pid, call.syscall, call.errno));
     },
     addOther: (symptom) => add(symptom, symptom.first, 0, undefined),
   };
 }
+
+/** A TCP packet's connection, as it goes: `10.0.0.1:40000>10.0.0.2:80`. */
+function connectionOf(drop: DropEvent): string | undefined {
+  const { ip, transport } = drop.packet;
+  return ip === undefined || transport?.kind !== 'tcp' ? undefined : `${endpoint(ip.source, transport.sourcePort)}>${endpoint(ip.destination, transport.destinationPort)}`;
+}
+
+/** The connection of an attempt that failed later than its call, in both directions. */
+function attemptOf({ syscall, errno, attempt, socket }: CallEvent): readonly string[] {
+  if (syscall !== 'connect' || (attempt === undefined && errno !== 'ETIMEDOUT') || socket?.local === undefined || socket.remote === undefined) return [];
+  const [local, remote] = [unmapped(socket.local), unmapped(socket.remote)];
+  return [`${local}>${remote}`, `${remote}>${local}`];
+}
+
+/** An IPv4 address that an IPv6 socket shows: `[::ffff:10.0.0.1]:80` is 10.0.0.1:80. */
+const unmapped = (end: string): string => end.replace(/^\[::ffff:(\d+\.\d+\.\d+\.\d+)\]/i, '$1');
 
 /** The same call to the same destination with the same outcome as the one that the drop made fail. */
 function sameCall(symptom: Symptom, call: CallEvent): boolean {

@@ -120,8 +120,17 @@ export interface CallEvent {
   /** setsockopt, socket: the raw integer arguments. */
   readonly args: readonly bigint[];
   readonly socket?: SocketIdentity;
+  /** connect() of a TCP socket that came to nothing later; the errno is what the socket was told, EINPROGRESS when the program gave it up. */
+  readonly attempt?: ConnectAttempt;
   /** A seccomp filter is installed in this task. */
   readonly seccomp?: boolean;
+}
+
+export interface ConnectAttempt {
+  /** ns from the first SYN on. */
+  readonly waited: bigint;
+  /** SYNs that were sent again. */
+  readonly resent: number;
 }
 
 /** Exact number of failed calls of one process, system call and errno since the probe was armed; on any socket. */

@@ -1,9 +1,9 @@
-import { ipv4Text, ipv6Text, endpoint, inetText } from '../base/inet.ts';
+import { ipv4Text, ipv6Text, endpoint, inetText, splitEndpoint } from '../base/inet.ts';
 import { address, mono, netnsInode, type Mono } from '../base/brand.ts';
 import { cString } from '../base/bytes.ts';
 import { errnoText } from '../base/errno.ts';
 import { plainName } from '../base/symbol.ts';
-import { CALL, CALL_KEY, CALL_ROW, COUNT_KEY, COUNT_ROW, DROP, EXEC, IP_SUMMED, kindWord, RECORD_KIND, SOCK, STACK_FRAMES, ARGV_BYTES, FILENAME_BYTES, HEAD_BYTES } from '../bpf/layout.ts';
+import { CALL, CALL_KEY, CALL_ROW, CONNECT_ARGS, COUNT_KEY, COUNT_ROW, DROP, EXEC, IP_SUMMED, kindWord, RECORD_KIND, SOCK, STACK_FRAMES, ARGV_BYTES, FILENAME_BYTES, HEAD_BYTES } from '../bpf/layout.ts';
 import { decodePacket } from '../formats/packet.ts';
 import type { CallCountEvent, CallEvent, DropCountEvent, DropEvent, DropReason, ExecEvent, PacketConntrack, Place, SocketIdentity, Task, Tuple } from '../model/event.ts';
 import type { Symbols } from './symbols.ts';
@@ -175,7 +175,9 @@ function taskOf(bytes: Uint8Array, v: DataView, at: { pidTgid: number; uid: numb
 export function decodeCall(bytes: Uint8Array, names: Names): CallEvent | undefined {
   if (bytes.length < CALL.size) return undefined;
   const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (v.getUint32(CALL.kind, true) !== kindWord(RECORD_KIND.call)) return undefined;
+  const kind = v.getUint32(CALL.kind, true);
+  if (kind === kindWord(RECORD_KIND.connect)) return connectOf(bytes, v);
+  if (kind !== kindWord(RECORD_KIND.call)) return undefined;
   const syscall = names.syscall(v.getUint32(CALL.nr, true));
   const args = Array.from({ length: 6 }, (_, i) => v.getBigUint64(CALL.args + 8 * i, true));
   const destination = sockaddr(bytes, v, CALL.address, v.getUint32(CALL.addressLength, true));
@@ -195,6 +197,26 @@ export function decodeCall(bytes: Uint8Array, names: Names): CallEvent | undefin
     args,
     ...(socket === undefined ? {} : { socket }),
     seccomp: v.getUint32(CALL.seccomp, true) !== 0,
+  };
+}
+
+/** A TCP connection attempt that came to nothing. */
+function connectOf(bytes: Uint8Array, v: DataView): CallEvent {
+  const socket = socketOf(bytes, v, CALL.sk);
+  const at = CALL.args;
+  const local = splitEndpoint(socket?.local ?? '');
+  return {
+    kind: 'call',
+    time: mono(v.getBigUint64(CALL.time, true)),
+    cpu: v.getUint32(CALL.cpu, true),
+    netns: netnsInode(v.getUint32(CALL.netns, true)),
+    task: taskOf(bytes, v, CALL),
+    syscall: 'connect',
+    errno: errnoText(v.getUint32(CALL.errno, true)),
+    ...(socket?.remote === undefined ? {} : { destination: socket.remote }),
+    args: [],
+    ...(socket === undefined ? {} : { socket: local === undefined ? socket : { ...socket, local: endpoint(local.address, v.getUint16(at + CONNECT_ARGS.port)) } }),
+    attempt: { waited: v.getBigUint64(at + CONNECT_ARGS.waited, true), resent: v.getUint32(at + CONNECT_ARGS.resent, true) },
   };
 }
 

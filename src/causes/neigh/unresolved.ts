@@ -41,7 +41,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     const { reason } = symptom.drop;
     if (!PLACES.test(symbolOf(symptom.drop)) && reason.name !== 'NEIGH_FAILED') return NOT_APPLICABLE;
     if (!['NEIGH_FAILED', 'NEIGH_QUEUEFULL', 'NOT_SPECIFIED', 'NEIGH_DEAD'].includes(reason.name)) return NOT_APPLICABLE;
-  } else if (symptom.kind !== 'call' || symptom.call.errno !== 'EHOSTUNREACH') return NOT_APPLICABLE;
+  } else if (symptom.kind !== 'call' || (symptom.call.errno !== 'EHOSTUNREACH' && symptom.call.attempt === undefined)) return NOT_APPLICABLE;
   const hop = nextHopOf(evidence, symptom);
   if (hop === undefined) return NOT_APPLICABLE;
   if (isUnavailable(hop)) return cannotTell(unavailableText(hop), 'the routes and the neighbour table');

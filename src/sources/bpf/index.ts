@@ -1,7 +1,8 @@
 import { CALL_LOST, CALLS, callProgram } from '../../bpf/call.ts';
+import { CONNECT_LOST, connectProgram } from '../../bpf/connect.ts';
 import { DROP_LOST, dropProgram } from '../../bpf/drop.ts';
 import { EXEC_LOST, execProgram } from '../../bpf/exec.ts';
-import { CALL_KEY, CALL_ROW, COUNT_KEY, COUNT_ROW, COUNT_VALUE, DROP, RECORD_KIND } from '../../bpf/layout.ts';
+import { CALL_KEY, CALL_ROW, CONNECTING, COUNT_KEY, COUNT_ROW, COUNT_VALUE, DROP, RECORD_KIND } from '../../bpf/layout.ts';
 import type { Program } from '../../bpf/assembler.ts';
 import { mono, type Mono, type Netns } from '../../base/brand.ts';
 import type { DropCountsRecord, RawRecord } from '../../model/record.ts';
@@ -26,6 +27,9 @@ const NAMESPACES = 16_384;
 /** Bytes; a power of two and of pages. 4,000 descriptions. */
 const DROP_RING = 4 << 20;
 const CALL_RING = 1 << 20;
+const CONNECT_RING = 1 << 18;
+/** Attempts under way at most; of older ones beyond that the end is not seen. */
+const CONNECTIONS = 16_384;
 /** Between readings of the counters of failed calls. */
 const CALL_COUNTS_NS = 200_000_000n;
 const RECORDS_A_DRAIN = 2_000;
@@ -106,6 +110,23 @@ export const armCalls: Arm = (scope) => {
       return count;
     },
   };
+};
+
+/** TCP connection attempts that failed without a call that says so, or that were given up. */
+export const armConnects: Arm = (scope) => {
+  const btf = kernelTypes();
+  if (isUnavailable(btf)) return btf;
+  const maps = createMaps({
+    connecting: [MAP_TYPE.lruHash, 8, CONNECTING.size, CONNECTIONS],
+    'calls-ring': [MAP_TYPE.ringbuf, 0, 0, CONNECT_RING],
+    netns: [MAP_TYPE.hash, 4, 4, NAMESPACES],
+    lost: [MAP_TYPE.percpuArray, 4, 8, LOST_SLOTS],
+  });
+  if (isUnavailable(maps)) return maps;
+  watch(maps, scope.netns);
+  return withRing('connects-bpf', maps, attach('inet_sock_set_state', connectProgram(btf, scope.netns.length > 0), maps.all, 0), [
+    [CONNECT_LOST, 'bpf-connects', 'connection attempts that failed were not described: the ring buffer was full'],
+  ]);
 };
 
 /** Programs that start. Of every namespace: a flush of conntrack may come from anywhere. */
@@ -223,7 +244,7 @@ function armed(id: string, maps: Maps, attached: readonly Attached[], ring: Ring
   };
 }
 
-const KINDS = { [RECORD_KIND.drop]: 'drop-sample', [RECORD_KIND.call]: 'call', [RECORD_KIND.exec]: 'exec' } as const;
+const KINDS = { [RECORD_KIND.drop]: 'drop-sample', [RECORD_KIND.call]: 'call', [RECORD_KIND.exec]: 'exec', [RECORD_KIND.connect]: 'call' } as const;
 
 /** A copy: the ring's memory is the kernel's. */
 function rawRecord(bytes: Uint8Array): { record: 'drop-sample' | 'call' | 'exec'; time: ReturnType<typeof mono>; bytes: Uint8Array } {

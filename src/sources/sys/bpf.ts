@@ -9,7 +9,7 @@ import { addressOf, EACCES, EAGAIN, ENOENT, ENOSYS, EPERM, errnoName, mmap, pinn
 
 const BPF: Readonly<Record<string, number>> = { x64: 321, arm64: 280, riscv64: 280, loong64: 280, ppc64: 361, s390x: 351 };
 const COMMAND = { mapCreate: 0, mapLookup: 1, mapUpdate: 2, progLoad: 5, rawTracepointOpen: 17, mapLookupBatch: 24 } as const;
-export const MAP_TYPE = { hash: 1, percpuHash: 5, percpuArray: 6, lruPercpuHash: 10, ringbuf: 27 } as const;
+export const MAP_TYPE = { hash: 1, percpuHash: 5, percpuArray: 6, lruHash: 9, lruPercpuHash: 10, ringbuf: 27 } as const;
 export const PROG_TYPE = { rawTracepoint: 17, tracing: 26 } as const;
 const BPF_TRACE_RAW_TP = 23;
 const ATTR = 128;
