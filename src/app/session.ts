@@ -70,8 +70,10 @@ const BASELINE_MS = 2_500;
 /** More namespaces than this are not read beforehand: it would take longer than anyone waits. */
 const BASELINE_NETNS = 8;
 /** Polled while watching: losses that no event tells of. */
-const POLLED: readonly { topic: Topic; argument: string }[] = [{ topic: 'proc', argument: 'net/netstat' }];
+const POLLED: readonly { topic: Topic; argument: string }[] = [{ topic: 'proc', argument: 'net/netstat' }, { topic: 'proc', argument: 'net/snmp' }, { topic: 'proc', argument: 'net/snmp6' }];
 const POLL_MS = 1_000;
+/** Neighbours that do not answer are looked for this often: the kernel itself reports them after three seconds. */
+const NEIGHBOUR_MS = 300;
 /** Logs are read again this often, the list of processes every tenth time. */
 const LOG_MS = 1_000;
 /** Between looks at the probes: while something happens, and at rest. */
@@ -81,7 +83,7 @@ const MOVING = 40;
 /** Counters are read while samples come, and now and then in between. */
 const COUNT_MS = 1_000;
 const BUSY_COUNT_MS = 100;
-const LATE_ANSWERS_MS = 1_200;
+const LATE_ANSWERS_MS = 3_000;
 
 export const now = (): Mono => mono(process.hrtime.bigint());
 
@@ -177,11 +179,21 @@ export function createSession(options: SessionOptions): Session {
     if (!dirty && !hasOpenWork()) return;
     dirty = false;
     const { incidents, questions } = diagnosis.judge(tick());
-    for (const question of questions) void ask(question).then(() => (stopping ? undefined : judge()));
+    for (const question of questions) void ask(question).then(judgeSoon);
     const visible = show(incidents);
     diagrams.incidents(visible);
     if (visible.length > 0) listener.incidents?.(visible);
   };
+  /** Answers that come together are judged together. */
+  const judgeSoon = (): void => {
+    if (soon || stopping) return;
+    soon = true;
+    setImmediate(() => {
+      soon = false;
+      if (!stopping) judge();
+    });
+  };
+  let soon = false;
   let quietSince = 0;
   const hasOpenWork = (): boolean => ++quietSince % 20 === 0; // a look twice a second: incidents wait to be shown again
 
@@ -213,6 +225,9 @@ export function createSession(options: SessionOptions): Session {
         setInterval(() => {
           for (const netns of options.netns.slice(0, POLLED_NETNS)) for (const polled of POLLED) void ask({ ...polled, netns }, true);
         }, POLL_MS),
+        setInterval(() => {
+          for (const netns of options.netns.slice(0, POLLED_NETNS)) void ask({ topic: 'neighbour-waiting', netns }, true);
+        }, NEIGHBOUR_MS),
         setInterval(() => {
           if (logRounds++ % 10 === 9) for (const netns of options.netns.slice(0, POLLED_NETNS)) void ask({ topic: 'processes', netns }, true);
           for (const question of logs.values()) void ask(question, true);

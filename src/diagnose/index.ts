@@ -4,7 +4,7 @@ import type { Cause } from '../model/cause.ts';
 import type { CallEvent, DropCountEvent, DropEvent, Event } from '../model/event.ts';
 import type { Evidence, HostFacts } from '../model/evidence.ts';
 import type { Incident, Victim } from '../model/incident.ts';
-import type { Question } from '../model/question.ts';
+import { questionKey, type Question } from '../model/question.ts';
 import type { Symptom } from '../model/symptom.ts';
 import { counts } from './counts.ts';
 import { draw, incidentId, incidentKey, QUIET, rank, type Growing } from './incidents.ts';
@@ -41,7 +41,7 @@ export interface DiagnosisOptions {
   /** Who suffered: process, flow, errno. */
   readonly victims: (evidence: Evidence, symptom: Symptom) => readonly Victim[];
   /** Symptoms that only answers tell of: counters that moved, lines in logs. */
-  readonly fromAnswers: (evidence: Evidence, take: ReturnType<typeof createStore>['answers']) => readonly Symptom[];
+  readonly fromAnswers: (evidence: Evidence, take: ReturnType<typeof createStore>['answered']) => readonly Symptom[];
 }
 
 /** Put before the causes in one go at most; the rest waits for the next. Bounds the time of a judgement. */
@@ -60,7 +60,12 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   const store = createStore(options.host, options.realtimeOffset);
   const signs = createSigns(MAX_SIGNS);
   const growing = new Map<string, Growing>();
+  /** Without a last verdict; those of them that wait for answers; and which of the answers each waits for. */
   const unjudged = new Set<Sign>();
+  const waiting = new Map<Sign, ReadonlySet<string>>();
+  const waiters = new Map<string, Set<Sign>>();
+  /** Symptoms as the causes saw them last. */
+  const lookedAt = new WeakMap<Sign, Symptom>();
   const sampled = new Map<Netns, number>();
   /** Kernel-side counter → incidents that it counts. */
   const owners = new Map<string, Set<string>>();
@@ -75,11 +80,33 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   };
 
   const take = (sign: Sign, now: Mono, last: boolean): void => {
-    const verdict = judge(sign.symptom, options.causes, () => store.view(sign.first, sign.asOf, now), last);
+    lookedAt.set(sign, sign.symptom);
+    const view = store.view(sign.first, sign.asOf, now);
+    const verdict = judge(sign.symptom, options.causes, view, last);
+    if (view.waits.size > 0) wait(sign, view.waits);
     if (verdict === undefined) return;
     sign.judged = true;
-    if (!verdict.provisional) unjudged.delete(sign);
+    if (!verdict.provisional) {
+      unjudged.delete(sign);
+      ready(sign);
+    }
     settle(sign, verdict, now);
+  };
+
+  /** Until one of these questions is answered, looking again would show the same. */
+  const wait = (sign: Sign, keys: ReadonlySet<string>): void => {
+    ready(sign);
+    waiting.set(sign, keys);
+    for (const key of keys) waiters.set(key, (waiters.get(key) ?? new Set<Sign>()).add(sign));
+  };
+
+  const ready = (sign: Sign): void => {
+    for (const key of waiting.get(sign) ?? []) {
+      const others = waiters.get(key);
+      others?.delete(sign);
+      if (others?.size === 0) waiters.delete(key);
+    }
+    waiting.delete(sign);
   };
 
   /** The verdict as it is, or, when many differ only by the conversation, the one about all further conversations. */
@@ -168,6 +195,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
       const counter = counterOf(event);
       const before = counter === undefined ? undefined : store.exact(counter)?.count;
       store.add(event);
+      if (event.kind === 'answer') for (const sign of waiters.get(questionKey(event.question)) ?? []) ready(sign);
       if (counter !== undefined && store.exact(counter)?.count !== before) {
         for (const key of owners.get(counter) ?? []) {
           const incident = growing.get(key);
@@ -187,15 +215,19 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
       }
     },
     judge: (now, last = false) => {
-      for (const symptom of options.fromAnswers(store.view(now, mono(0n), now), store.answers)) signs.addOther(symptom);
+      for (const symptom of options.fromAnswers(store.view(now, mono(0n), now), store.answered)) signs.addOther(symptom);
       const changed = signs.takeChanged();
       for (const sign of changed) {
-        if (!sign.judged) unjudged.add(sign);
+        if (!sign.judged && sign.symptom !== lookedAt.get(sign)) {
+          unjudged.add(sign);
+          ready(sign);
+        }
         const incident = sign.incident === undefined ? undefined : growing.get(sign.incident);
         if (incident !== undefined) incident.changed = true;
       }
       let budget = last ? Infinity : JUDGED_AT_ONCE;
       for (const sign of [...unjudged]) {
+        if (waiting.has(sign) && !last) continue;
         if (budget-- <= 0) break;
         take(sign, now, last);
       }
@@ -207,6 +239,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
         incident.rejudged = now;
         lead.asOf = now;
         unjudged.add(lead);
+        ready(lead);
       }
       const news: Incident[] = [];
       for (const incident of growing.values()) {

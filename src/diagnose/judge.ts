@@ -22,17 +22,17 @@ const SURE = 0.9;
  * while one waits, only a finding that is sure is given out. `undefined`: wait. With `last` nothing is waited for: what is
  * still unanswered can not be told.
  */
-export function judge(symptom: Symptom, causes: readonly Cause[], view: () => View, last = false): Verdict | undefined {
+export function judge(symptom: Symptom, causes: readonly Cause[], view: View, last = false): Verdict | undefined {
   const found: { cause: Cause; found: Found }[] = [];
   const ruledOut: { cause: string; because: string }[] = [];
   const cannotTell: { cause: string; because: string; wouldTell: string }[] = [];
   let waiting = false;
   for (const cause of causes) {
-    const evidence = view();
-    const finding = cause.judge(symptom, evidence);
-    if (evidence.pending) {
+    view.begin();
+    const finding = cause.judge(symptom, view);
+    if (view.pending) {
       waiting = true;
-      if (last) cannotTell.push({ cause: cause.id, because: 'the host did not answer in time', wouldTell: `its ${[...evidence.touched].join(', ')} listings` });
+      if (last) cannotTell.push({ cause: cause.id, because: 'the host did not answer in time', wouldTell: `its ${[...view.touched].join(', ')} listings` });
       continue;
     }
     switch (finding.outcome) {

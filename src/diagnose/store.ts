@@ -3,12 +3,14 @@ import type { Mono, Netns } from '../base/brand.ts';
 import { mono } from '../base/brand.ts';
 import type { AnswerEvent, ConntrackEvent, DropCountEvent, Event, ExecEvent, MissedEvent } from '../model/event.ts';
 import type { Answer, Evidence, HostFacts } from '../model/evidence.ts';
-import { recentMap } from './memo.ts';
-import { questionKey, type Question } from '../model/question.ts';
+import { createMemo } from './memo.ts';
+import { questionKey, type Question, type Topic } from '../model/question.ts';
 import { isUnavailable, type Maybe, type Unavailable } from '../model/unavailable.ts';
 
 /** How much is kept. Bounded, so that hours of watching cost no more than minutes. */
-const KEEP = { answersPerKey: 6, conntrackEvents: 50_000, execs: 20_000, missed: 1_000, callCounts: 10_000, memo: 400 } as const;
+const KEEP = { answers: 8_000, answersPerKey: 6, largeAnswersPerKey: 3, conntrackEvents: 20_000, execs: 8_000, missed: 1_000, fresh: 256, callCounts: 10_000, small: 2_000, heavy: 4_000_000 } as const;
+/** An answer of this length is a large one: of those fewer are kept. */
+const LARGE = 65_536;
 
 interface Kept {
   readonly time: Mono;
@@ -29,20 +31,24 @@ export interface Store {
   readonly dropCounts: ReadonlyMap<string, DropCountEvent>;
   /** Exact numbers by {@link countKey} and {@link callKey}. */
   exact(key: string): { readonly count: number; readonly bytes: number } | undefined;
-  /** Every answer of a topic that came since the last call of this for the same topic. */
-  readonly answers: (topic: Question['topic']) => readonly AnswerEvent[];
+  /** The questions of a topic that were answered since the last call of this for the same topic. */
+  readonly answered: (topic: Topic) => readonly Question[];
 }
 
 export interface View extends Evidence {
-  /** True when something that was read is still being asked for. */
+  /** True when something that was read since {@link begin} is still being asked for. */
   readonly pending: boolean;
-  /** Topics that were touched. */
+  /** Topics that were touched since then. */
   readonly touched: ReadonlySet<string>;
+  /** Keys of all questions that are waited for, since the view was made. */
+  readonly waits: ReadonlySet<string>;
+  /** Another cause looks. */
+  begin(): void;
 }
 
 export function createStore(host: HostFacts, realtimeOffset: bigint): Store {
   const answers = new Map<string, Kept[]>();
-  const fresh = new Map<string, AnswerEvent[]>();
+  const fresh = new Map<Topic, Map<string, Question>>();
   const asking = new Set<string>();
   const wanted = new Map<string, Question>();
   const conntrack: ConntrackEvent[] = [];
@@ -50,21 +56,25 @@ export function createStore(host: HostFacts, realtimeOffset: bigint): Store {
   const missed: MissedEvent[] = [];
   const dropCounts = new Map<string, DropCountEvent>();
   const callCounts = new Map<string, number>();
-  const memo = recentMap<unknown>(KEEP.memo);
+  const memo = createMemo(KEEP.small, KEEP.heavy);
   const iso = (time: Mono): string => isoTime(time, realtimeOffset);
 
   const keepAnswer = (event: AnswerEvent): void => {
     const key = questionKey(event.question);
     asking.delete(key);
     const list = answers.get(key) ?? [];
+    answers.delete(key);
     answers.set(key, list);
-    list.push({ time: event.time, body: event.body });
+    const before = list.at(-1)?.body;
+    const same = typeof before === 'string' && before === event.body; // one text in memory, not one a reading
+    list.push({ time: event.time, body: same ? before : event.body });
     // the first is the baseline: it stays, the middle goes
-    if (list.length > KEEP.answersPerKey) list.splice(1, 1);
-    const queue = fresh.get(event.question.topic) ?? [];
-    fresh.set(event.question.topic, queue);
-    queue.push(event);
-    if (queue.length > 256) queue.shift();
+    if (list.length > (lengthOf(event.body) < LARGE || same ? KEEP.answersPerKey : KEEP.largeAnswersPerKey)) list.splice(1, 1);
+    if (answers.size > KEEP.answers) answers.delete(answers.keys().next().value as string);
+    const topic = fresh.get(event.question.topic) ?? new Map<string, Question>();
+    fresh.set(event.question.topic, topic);
+    topic.set(key, event.question);
+    if (topic.size > KEEP.fresh) topic.delete(topic.keys().next().value as string);
   };
 
   return {
@@ -76,10 +86,10 @@ export function createStore(host: HostFacts, realtimeOffset: bigint): Store {
       const calls = callCounts.get(key);
       return calls === undefined ? undefined : { count: calls, bytes: 0 };
     },
-    answers: (topic) => {
-      const queue = fresh.get(topic) ?? [];
+    answered: (topic) => {
+      const questions = fresh.get(topic);
       fresh.delete(topic);
-      return queue;
+      return questions === undefined ? [] : [...questions.values()];
     },
     add: (event) => {
       switch (event.kind) {
@@ -118,8 +128,10 @@ export function createStore(host: HostFacts, realtimeOffset: bigint): Store {
     view: (since, asOf, now) => {
       let pending = false;
       const touched = new Set<string>();
+      const waits = new Set<string>();
       const wait = (question: Question, key: string): Unavailable => {
         pending = true;
+        waits.add(key);
         if (!asking.has(key)) wanted.set(key, question);
         return { unavailable: 'pending', what: `asking ${question.topic}${question.argument === undefined ? '' : ` ${question.argument}`}`, why: 'not answered yet' };
       };
@@ -151,10 +163,17 @@ export function createStore(host: HostFacts, realtimeOffset: bigint): Store {
           return pending;
         },
         touched,
+        waits,
+        begin: () => {
+          pending = false;
+          if (touched.size > 0) touched.clear();
+        },
       };
     },
   };
 }
+
+const lengthOf = (body: Kept['body']): number => (isUnavailable(body) ? 0 : body.length);
 
 /** One counter: the key of the kernel-side map. */
 export function countKey(c: { place: { address: bigint }; reason: { number: number }; netns: number; ifindex: number; protocol: number }): string {

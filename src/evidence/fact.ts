@@ -25,7 +25,7 @@ function decoded<T extends object>(evidence: Evidence, question: Question, answe
   const known = evidence.memo.get(key);
   if (known !== undefined) return known as Maybe<T>;
   const value = decode(answer.body);
-  evidence.memo.set(key, value);
+  evidence.memo.set(key, value, answer.body.length);
   return value;
 }
 

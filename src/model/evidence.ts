@@ -32,11 +32,19 @@ export interface Evidence {
   /** Names of namespaces, as `ip netns` knows them; undefined for the one whydrop runs in or one without a name. */
   readonly host: HostFacts;
   /** A place for memoised facts, keyed by their inputs (see evidence/fact.ts). */
-  readonly memo: Map<string, unknown>;
+  readonly memo: Memo;
   /** When this judgement takes place. */
   readonly now: Mono;
   /** A monotonic time as ISO 8601 wall time. */
   iso(time: Mono): string;
+}
+
+/** What was derived before, by its inputs. It forgets what was not used lately. */
+export interface Memo {
+  get(key: string): unknown;
+  /** `weight`: length of the text that the value was decoded from, where that may be large. */
+  set(key: string, value: unknown, weight?: number): void;
+  delete(key: string): void;
 }
 
 export interface HostFacts {

@@ -87,7 +87,10 @@ export function openNetnsRegistry(): NetnsRegistry {
   };
 
   const find = (inode: Netns): string | undefined => {
-    for (const named of namedNetns()) if (named.inode === inode) return named.path;
+    // all doors at once: where many namespaces lose packets, the next one is asked for in a moment
+    for (const named of namedNetns()) doors.set(named.inode, named.path);
+    const door = doors.get(inode);
+    if (door !== undefined && inodeAt(door) === inode) return door;
     for (const pid of allPids()) if (namespaceInode(pid) === inode) return `/proc/${pid}/ns/net`;
     return undefined;
   };

@@ -222,3 +222,28 @@ test('an incident that is over is given out once more, closed; when it comes bac
   d.add(drop({ seconds: 150 }));
   assert.deepEqual([...states(150.1), ...states(160), ...states(190)], ['open', 'closed']);
 });
+
+test('a symptom that waits is put before the causes again when one of its answers comes, not at every judgement', () => {
+  let looks = 0;
+  const asks = cause('test.asks', (_, evidence) => {
+    looks += 1;
+    const answer = evidence.answer({ topic: 'link', netns: NETNS });
+    const other = evidence.answer({ topic: 'route', netns: NETNS });
+    return isUnavailable(answer) || isUnavailable(other) ? NOT_APPLICABLE : found(String(answer.body));
+  });
+  const d = diagnosis([asks]);
+  d.add(drop());
+  assert.equal(d.judge(at(1.1)).questions.length, 2);
+  for (let i = 0; i < 50; i++) {
+    d.add({ kind: 'answer', time: at(1.2), question: { topic: 'address', netns: NETNS }, body: '' });
+    d.judge(at(1.2 + i / 100));
+  }
+  assert.equal(looks, 1);
+  d.add({ kind: 'answer', time: at(2), question: { topic: 'link', netns: NETNS }, body: 'eth0' });
+  d.judge(at(2));
+  assert.equal(looks, 2);
+  assert.equal(d.incidents(at(2)).length, 0);
+  d.add({ kind: 'answer', time: at(2.1), question: { topic: 'route', netns: NETNS }, body: '' });
+  d.judge(at(2.1));
+  assert.deepEqual(d.incidents(at(2.2)).map((i) => i.culprit.text), ['eth0']);
+});

@@ -26,7 +26,7 @@ export function conntrackTable(evidence: Evidence, netns: Netns): Maybe<Conntrac
   const known = evidence.memo.get(key) as { readonly time: bigint; readonly table: ConntrackTable } | undefined;
   if (known?.time === answer.time) return known.table;
   const table = decodeConntrackTable(answer.body);
-  evidence.memo.set(key, { time: answer.time, table });
+  evidence.memo.set(key, { time: answer.time, table }, answer.body.length);
   return table;
 }
 

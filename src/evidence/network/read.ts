@@ -24,7 +24,7 @@ function list<T>(evidence: Evidence, question: Question, age: Age, decode: (sour
   if (known !== undefined) return known as List<T>;
   const decoded = typeof answer.body === 'string' ? decode(answer.body) : undefined;
   const value: List<T> = decoded === undefined || decoded.status !== 'ok' ? { unavailable: 'malformed', what: `reading ${question.topic} ${question.argument ?? ''}`.trim(), why: 'the answer could not be decoded' } : decoded.values;
-  evidence.memo.set(key, value);
+  evidence.memo.set(key, value, answer.body.length);
   return value;
 }
 

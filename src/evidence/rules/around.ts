@@ -35,7 +35,7 @@ function links(evidence: Evidence, drop: DropEvent): { byIndex: ReadonlyMap<numb
     byName.set(ifname, link);
   }
   const value = { byIndex, byName };
-  evidence.memo.set(key, value);
+  evidence.memo.set(key, value, answer.body.length);
   return value;
 }
 

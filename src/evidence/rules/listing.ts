@@ -62,7 +62,7 @@ function listingOf(evidence: Evidence, netns: Netns, families: readonly Family[]
   const known = evidence.memo.get(key);
   if (known !== undefined) return known as Maybe<Listing>;
   const value = merge(bodies, sets === undefined || isUnavailable(sets) ? undefined : textOf(sets.body), missing);
-  evidence.memo.set(key, value);
+  evidence.memo.set(key, value, [...bodies.values()].reduce((sum, body) => sum + body.length, 0));
   return value;
 }
 
