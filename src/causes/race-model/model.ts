@@ -14,6 +14,8 @@ export interface KernelRules {
   readonly resolves: boolean;
   /** A NATed loser is merged when both tuples equal the winner's (ed07d9a021df, 4.19). */
   readonly natMatch: boolean;
+  /** A loser whose reply nobody else expects is inserted for that direction alone (6a757c07e51f, 5.6). */
+  readonly harder: boolean;
   /** A winner with the reversed tuples is accepted (a4e6a1031e77, 6.12). */
   readonly reverse: boolean;
   /** The null binding leaves the port alone when only a reversed entry has it (d8f84a9bc7c4, 6.12). */
@@ -21,9 +23,11 @@ export interface KernelRules {
 }
 
 export const KERNELS = {
-  before47: { name: 'before 4.7', resolves: false, natMatch: false, reverse: false, keepsPort: false },
-  from47: { name: '4.7 to 6.11', resolves: true, natMatch: true, reverse: false, keepsPort: false },
-  from612: { name: '6.12 and later', resolves: true, natMatch: true, reverse: true, keepsPort: true },
+  before47: { name: 'before 4.7', resolves: false, natMatch: false, harder: false, reverse: false, keepsPort: false },
+  from47: { name: '4.7 to 4.18', resolves: true, natMatch: false, harder: false, reverse: false, keepsPort: false },
+  from419: { name: '4.19 to 5.5', resolves: true, natMatch: true, harder: false, reverse: false, keepsPort: false },
+  from56: { name: '5.6 to 6.11', resolves: true, natMatch: true, harder: true, reverse: false, keepsPort: false },
+  from612: { name: '6.12 and later', resolves: true, natMatch: true, harder: true, reverse: true, keepsPort: true },
 } as const satisfies Readonly<Record<string, KernelRules>>;
 
 export type Protocol = 'udp' | 'tcp' | 'icmp';
@@ -79,8 +83,10 @@ export interface Exploration {
   /** Interleavings in which at least one packet ended so. */
   readonly lost: number;
   readonly rewritten: number;
-  /** The shortest one that loses (or else rewrites) a packet. */
-  readonly example?: readonly Step[];
+  /** The shortest one that loses a packet. */
+  readonly loses?: readonly Step[];
+  /** The shortest one that loses none, but lets one leave with another source port. */
+  readonly rewrites?: readonly Step[];
 }
 
 /** Enumerates every interleaving. */
@@ -88,23 +94,37 @@ export function explore(setting: Setting): Exploration {
   let interleavings = 0;
   let lost = 0;
   let rewritten = 0;
-  let example: { readonly steps: readonly Step[]; readonly weight: number } | undefined;
+  let loses: readonly Step[] | undefined;
+  let rewrites: readonly Step[] | undefined;
   const visit = (state: State, trace: readonly Step[]): void => {
-    let moved = false;
-    for (const [next, step] of successors(state, setting)) {
-      moved = true;
-      visit(next, [...trace, step]);
+    if (state.packets.some((p) => p.step !== 3)) {
+      for (const [next, step] of successors(state, setting)) visit(next, [...trace, step]);
+      return;
     }
-    if (moved) return;
     interleavings += 1;
     const outcomes = state.packets.map((p) => p.outcome);
     if (outcomes.includes('lost')) lost += 1;
     if (outcomes.includes('rewritten')) rewritten += 1;
-    const weight = outcomes.includes('lost') ? 2 : outcomes.includes('rewritten') ? 1 : 0;
-    if (weight > (example?.weight ?? 0) || (weight > 0 && weight === example?.weight && trace.length < example.steps.length)) example = { steps: trace, weight };
+    if (outcomes.includes('lost')) loses = shorter(loses, trace);
+    else if (outcomes.includes('rewritten')) rewrites = shorter(rewrites, trace);
   };
   visit(start(setting), []);
-  return { setting, interleavings, lost, rewritten, ...(example === undefined ? {} : { example: example.steps }) };
+  return { setting, interleavings, lost, rewritten, ...(loses === undefined ? {} : { loses }), ...(rewrites === undefined ? {} : { rewrites }) };
+}
+
+const shorter = (known: readonly Step[] | undefined, trace: readonly Step[]): readonly Step[] => (known === undefined || trace.length < known.length ? trace : known);
+
+/** What another kernel makes of the very same order of steps; undefined where it has not that many steps. */
+export function retold(steps: readonly Step[], setting: Setting): readonly Step[] | undefined {
+  let state = start(setting);
+  const told: Step[] = [];
+  for (const { actor } of steps) {
+    const next = [...successors(state, setting)].find(([, step]) => step.actor === actor);
+    if (next === undefined) return undefined;
+    state = next[0];
+    told.push(next[1]);
+  }
+  return told;
 }
 
 function start(setting: Setting): State {
@@ -133,10 +153,10 @@ function advance(packet: Packet, table: readonly Entry[], setting: Setting): rea
   switch (packet.step) {
     case 0: {
       const found = table.some((e) => tuples(e).includes(`${packet.direction}1`));
-      if (found) return [{ ...packet, step: 3, outcome: 'delivered' }, table, say('lookup: finds the entry, passes')];
+      if (found) return [{ ...packet, step: 3, outcome: 'delivered' }, table, say('lookup: entry found, passes')];
       // an echo reply without an entry makes none (icmp_pkt_to_tuple, invalid): it passes untracked
-      if (setting.protocol === 'icmp' && packet.direction === 'in') return [{ ...packet, step: 3, outcome: 'delivered' }, table, say('lookup: a reply without an entry is not tracked, passes')];
-      return [{ ...packet, step: setting.nat ? 1 : 2, own: { original: packet.direction, port: 1 } }, table, say('lookup: no entry, makes its own')];
+      if (setting.protocol === 'icmp' && packet.direction === 'in') return [{ ...packet, step: 3, outcome: 'delivered' }, table, say('lookup: a reply, not tracked, passes')];
+      return [{ ...packet, step: setting.nat ? 1 : 2, own: { original: packet.direction, port: 1 } }, table, say('lookup: none, makes an entry')];
     }
     case 1: {
       const own: Entry = packet.own ?? { original: packet.direction, port: 1 };
@@ -145,17 +165,17 @@ function advance(packet: Packet, table: readonly Entry[], setting: Setting): rea
       // nf_nat_used_tuple: the reply it expects is taken, so another port is chosen
       const onlyReversed = holders.every((e) => e.original !== own.original);
       const taken = holders.length > 0 && setting.protocol !== 'icmp' && !(setting.kernel.keepsPort && onlyReversed) && onlyReversed;
-      if (taken) return [{ ...packet, step: 2, own: { ...own, port: 2 } }, table, say('NAT binding: the tuple is taken, gets another source port')];
-      return [{ ...packet, step: 2, own }, table, say('NAT binding: none needed (null binding)')];
+      if (taken) return [{ ...packet, step: 2, own: { ...own, port: 2 } }, table, say('NAT: port taken, gets another', 'cause')];
+      return [{ ...packet, step: 2, own }, table, say('NAT: null binding')];
     }
     case 2: {
       const own: Entry = packet.own ?? { original: packet.direction, port: 1 };
       const passes: Outcome = own.port === 2 ? 'rewritten' : 'delivered';
       const [original, reply] = tuples(own);
       const winner = table.find((e) => tuples(e).includes(original) || tuples(e).includes(reply));
-      if (winner === undefined) return [{ ...packet, step: 3, outcome: passes }, [...table, own], say(passes === 'rewritten' ? 'confirm: inserted, with the other port' : 'confirm: inserted')];
-      if (resolves(own, winner, table, setting)) return [{ ...packet, step: 3, outcome: passes }, table, say(`confirm: clash, resolved${passes === 'rewritten' ? ', leaves with the other port' : ''}`, passes === 'rewritten' ? 'lost' : 'normal')];
-      return [{ ...packet, step: 3, outcome: 'lost' }, table, say('confirm: the tuple is taken, NF_DROP', 'lost')];
+      if (winner === undefined) return [{ ...packet, step: 3, outcome: passes }, [...table, own], say(passes === 'rewritten' ? 'confirm: inserted, wrong port' : 'confirm: inserted')];
+      if (resolves(own, winner, table, setting)) return [{ ...packet, step: 3, outcome: passes }, table, say(`confirm: clash, merged${passes === 'rewritten' ? ', wrong port' : ', passes'}`, passes === 'rewritten' ? 'lost' : 'normal')];
+      return [{ ...packet, step: 3, outcome: 'lost' }, table, say('confirm: tuple taken, dropped', 'lost')];
     }
     case 3:
       return [packet, table, say('over')];
@@ -170,5 +190,5 @@ function resolves(own: Entry, winner: Entry, table: readonly Entry[], { kernel, 
   if (kernel.reverse && winner.original !== own.original && winner.port === own.port) return true; // nf_ct_match_reverse
   // nf_ct_resolve_clash_harder: insert in reply direction only, when nobody expects that reply
   const [, reply] = tuples(own);
-  return !table.some((e) => tuples(e).includes(reply));
+  return kernel.harder && !table.some((e) => tuples(e).includes(reply));
 }

@@ -1,5 +1,11 @@
 import { actorIndex, clock, type Diagram } from '../../report/index.ts';
-import { columns, fit, pad } from './text.ts';
+import { columns, createPainter, fit, pad, type TextOptions } from './text.ts';
+
+/** A diagram on its own, with its title. */
+export function renderDiagram(diagram: Diagram, options: TextOptions): string {
+  const { outside, style, width, unicode, join } = createPainter(options);
+  return join([style('bold', outside(diagram.title)), ...diagramLines(diagram, width - 2, unicode, outside).map((l) => `  ${l}`)]);
+}
 
 /**
  * A sequence diagram in text: a column for each actor, a line for each message. `clean` makes text from outside

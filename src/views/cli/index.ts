@@ -1,3 +1,4 @@
+export { renderDiagram } from './diagram.ts';
 export { renderArmed, renderLoss, type ArmedInput } from './armed.ts';
 export { renderDoctor, type DoctorInput } from './doctor.ts';
 export { renderExplain, type ExplanationInput } from './explain.ts';
