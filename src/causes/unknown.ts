@@ -50,6 +50,7 @@ export const cause: Cause = {
         };
       }
       case 'counter':
+        if (symptom.clue === true) return NOT_APPLICABLE;
         return {
           outcome: 'found',
           confidence: 0.1,

@@ -4,7 +4,8 @@ import type { Store } from './store.ts';
 /**
  * How many packets or calls an incident lost. The kernel-side counters are exact per (place, reason, namespace,
  * interface, protocol), or per (process, system call, errno). Where all samples of a counter belong to one incident, its
- * count is the counter; where several incidents share a counter, it is divided in proportion to their samples.
+ * count is the counter; where several incidents share a counter, it is divided in proportion to their samples. At least one
+ * was lost, though a clue alone (a neighbour that does not answer) does not say how many.
  */
 export function counts(incident: Growing, samples: ReadonlyMap<string, number>, exact: Store['exact']): { count: number; bytes: number } {
   let count = 0;
@@ -32,5 +33,5 @@ export function counts(incident: Growing, samples: ReadonlyMap<string, number>, 
     count += Math.round(total.count * share);
     bytes += Math.round(total.bytes * share);
   }
-  return { count, bytes };
+  return { count: Math.max(1, count), bytes };
 }

@@ -44,7 +44,7 @@ export function draw(growing: Growing, counts: { count: number; bytes: number },
   const { found, cause } = verdict;
   const first = signs.reduce((t, s) => (s.first < t ? s.first : t), signs[0]?.first ?? now);
   const last = signs.reduce((t, s) => (s.last > t ? s.last : t), first);
-  const lead = signs[0]?.symptom;
+  const lead = (signs.find((s) => s.symptom.kind === 'drop') ?? signs[0])?.symptom;
   return {
     type: 'incident',
     id: growing.id,

@@ -154,7 +154,12 @@ export function createSigns(limit: number): Signs {
       if (dropped !== undefined) return joinAttempt(dropped.sign, call);
       return add({ kind: 'call', netns: call.netns, first: call.time, call }, call.time, 0, call.attempt !== undefined ? undefined : callKey(call.task.pid, call.syscall, call.errno));
     },
-    addOther: (symptom) => add(symptom, symptom.first, 0, undefined),
+    addOther: (symptom) => {
+      const sign = add(symptom, symptom.first, 0, undefined);
+      // a counter says how many were lost; a clue only that something is lost, which drops and calls will count
+      if (symptom.kind === 'counter') sign.seen += (symptom.clue === true ? 0 : symptom.after - symptom.before) - 1;
+      return sign;
+    },
   };
 }
 

@@ -22,6 +22,7 @@ export type Topic =
   | 'sockets' //                               sock_diag messages; argument: one of SOCKET_QUERIES (model/socket.ts): "udp", "tcp6", "tcp-listen"…
   | 'conntrack-table' //                       ctnetlink dump
   | 'conntrack-stats' //                       IPCTNL_MSG_CT_GET_STATS_CPU
+  | 'neighbour-waiting' //                     RTM_GETNEIGH, only entries without an answer so far: JSON text, WaitingNeighbour[]
   // who
   | 'process' //                               argument: pid. JSON text, see ProcessFacts
   | 'socket-owner' //                          argument: socket inode. JSON text: the pids that hold it

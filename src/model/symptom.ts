@@ -27,10 +27,14 @@ export interface CounterSymptom {
   readonly kind: 'counter';
   readonly netns: Netns;
   readonly first: Mono;
-  /** `netstat TcpExt ListenOverflows`, `link eth0 rx_dropped`, `qdisc eth0 8001: drops`. */
+  /** `netstat TcpExt ListenOverflows`, `link eth0 rx_dropped`, `qdisc eth0 8001: drops`, `neighbour 10.0.0.9 2`. */
   readonly counter: string;
   readonly before: number;
   readonly after: number;
+  /** It need not be a loss: where no cause has more to say of it, nothing is said. */
+  readonly clue?: true;
+  /** A neighbour that has not answered so far, with packets that wait for it. */
+  readonly neighbour?: { readonly address: string; readonly ifindex: number; readonly waitedMs: number };
 }
 
 /** A line of an application's own log that tells of lost or refused packets. */

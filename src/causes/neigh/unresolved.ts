@@ -41,6 +41,8 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     const { reason } = symptom.drop;
     if (!PLACES.test(symbolOf(symptom.drop)) && reason.name !== 'NEIGH_FAILED') return NOT_APPLICABLE;
     if (!['NEIGH_FAILED', 'NEIGH_QUEUEFULL', 'NOT_SPECIFIED', 'NEIGH_DEAD'].includes(reason.name)) return NOT_APPLICABLE;
+  } else if (symptom.kind === 'counter') {
+    if (symptom.neighbour === undefined) return NOT_APPLICABLE;
   } else if (symptom.kind !== 'call' || (symptom.call.errno !== 'EHOSTUNREACH' && symptom.call.attempt === undefined)) return NOT_APPLICABLE;
   const hop = nextHopOf(evidence, symptom);
   if (hop === undefined) return NOT_APPLICABLE;
@@ -62,19 +64,21 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   const verdict = here ?? why(evidence, symptom, hop, wire.reached, wire.obstacle?.text);
   if (verdict === undefined) return cannotTell('the other namespaces are still being looked at', 'their answers');
   const where = netnsText(evidence, symptom.netns);
+  const waited = symptom.kind === 'counter' ? symptom.neighbour?.waitedMs : undefined;
   const protocol = hop.address.includes(':') ? 'neighbour solicitations' : 'ARP requests';
   return {
     outcome: 'found',
-    confidence: resolved ? 0.6 : verdict.sure ? 0.96 : 0.9,
+    // a drop, which knows its packet, says it better
+    confidence: resolved ? 0.6 : symptom.kind === 'counter' ? (verdict.sure ? 0.94 : 0.9) : verdict.sure ? 0.96 : 0.91,
     // what the rules here drop is an incident of its own, and this one its consequence
     severity: resolved || here !== undefined ? 'info' : 'warning',
     identity: `${hop.address}|${hop.device}`,
     explanation: resolved
       ? `Packets for ${hop.destination} waited for the neighbour ${hop.address} on ${hop.device} in ${where} and were dropped, but it answers now. It was slow, or had just come up. Nothing need be done unless it happens often.`
-      : `Nobody answered the ${protocol} for ${hop.address} on ${hop.device} in ${where}, so packets ${hop.gateway ? `to ${hop.destination}, for which it is the router,` : 'to it'} were dropped after some tries. ${verdict.why} ${symptom.kind === 'call' || symptom.drop.softirq === false ? 'Senders' : 'Local senders'} see EHOSTUNREACH.`,
+      : `${symptom.kind === 'counter' ? `Nobody has answered the ${protocol} for ${hop.address} on ${hop.device} in ${where} so far${waited === undefined ? '' : ` (${(waited / 1000).toFixed(1)} s)`}, so packets ${hop.gateway ? 'for which it is the router' : 'to it'} wait and are dropped after some tries.` : `Nobody answered the ${protocol} for ${hop.address} on ${hop.device} in ${where}, so packets ${hop.gateway ? `to ${hop.destination}, for which it is the router,` : 'to it'} were dropped after some tries.`} ${verdict.why} ${symptom.kind !== 'drop' || !symptom.drop.softirq ? 'Senders' : 'Local senders'} see EHOSTUNREACH.`,
     culprit: verdict.culprit,
     evidence: [
-      symptomLine(evidence, symptom),
+      ...(symptom.kind === 'counter' ? [] : [symptomLine(evidence, symptom)]),
       { source: 'ip neigh', text: hop.entry === undefined ? `${hop.address} dev ${hop.device}: no entry any more` : `${hop.address} dev ${hop.device} ${hop.entry.mac === undefined ? '' : `lladdr ${hop.entry.mac} `}${hop.entry.states.join(',')}` },
       ...verdict.lines,
     ],
@@ -111,7 +115,8 @@ function why(evidence: Evidence, symptom: Symptom, hop: NextHop, reached: { read
   if (gateway !== undefined && isUnavailable(gateway) && gateway.unavailable === 'pending') return undefined;
   const own = addresses(evidence, symptom.netns);
   const six = hop.destination.includes(':') ? '-6 ' : '';
-  if (gateway !== undefined && !isUnavailable(gateway) && gateway.address !== hop.address) {
+  // whom the packets are for that wait behind a router is not known yet
+  if (gateway !== undefined && !isUnavailable(gateway) && gateway.address !== hop.address && !(symptom.kind === 'counter' && hop.gateway)) {
     const mine = isUnavailable(own) ? undefined : own.find((a) => a.device === hop.device && a.family === (hop.address.includes(':') ? 6 : 4) && a.scope === 'global');
     const route = `${hop.destination}/${hop.destination.includes(':') ? 128 : 32} via ${gateway.address} dev ${gateway.device}`;
     return {
@@ -185,18 +190,38 @@ function filtered(evidence: Evidence, reached: { readonly netns: Netns; readonly
   return undefined;
 }
 
+/** The address that this namespace asks with, as far as its routes say. */
+function ownSource(evidence: Evidence, netns: Netns, hop: NextHop): string | 'pending' | undefined {
+  const way = decideRoute(evidence, netns, { to: hop.address });
+  if (isUnavailable(way)) return way.unavailable === 'pending' ? 'pending' : undefined;
+  return way.route?.source;
+}
+
 /** The neighbour ignores ARP requests whose sender it would not answer by the same device: rp_filter and arp_filter look at the way back. */
 function distrusted(evidence: Evidence, symptom: Symptom, reached: { readonly netns: Netns; readonly device: string }, hop: NextHop): Why | 'pending' | undefined {
-  const source = symptom.kind === 'drop' ? symptom.drop.packet.arp?.sender ?? symptom.drop.packet.ip?.source : symptom.kind === 'call' ? sourceOf(symptom.call) : undefined;
+  const source = symptom.kind === 'drop' ? symptom.drop.packet.arp?.sender ?? symptom.drop.packet.ip?.source : symptom.kind === 'call' ? sourceOf(symptom.call) : ownSource(evidence, symptom.netns, hop);
+  if (source === 'pending') return source;
   if (source === undefined || source.includes(':')) return undefined;
   const { netns, device } = reached;
   const filter = ipv4Conf(evidence, netns, 'rp_filter', device);
   const back = decideRoute(evidence, netns, { to: source });
-  for (const a of [filter, back]) if (isUnavailable(a) && a.unavailable === 'pending') return 'pending';
-  if (isUnavailable(filter) || isUnavailable(back) || filter.effective === 0) return undefined;
+  const strict = ipv4Conf(evidence, netns, 'arp_filter', device);
+  for (const a of [filter, back, strict]) if (isUnavailable(a) && a.unavailable === 'pending') return 'pending';
+  if (isUnavailable(filter) || isUnavailable(back)) return undefined;
   const by = back.kind === 'route' ? back.route?.device : undefined;
-  if (by === device || (by !== undefined && filter.effective === 2)) return undefined;
+  if (by === device) return undefined;
   const at = netnsText(evidence, netns);
+  if (!isUnavailable(strict) && strict.effective !== 0 && by !== undefined && (filter.effective === 0 || filter.effective === 2)) {
+    const settings = ([[strict.allKey, strict.all], [strict.key, strict.device]] as const).filter(([, v]) => v > 0);
+    return {
+      why: `The address is one of ${at}, but arp_filter is on for its ${device}, and the route back to ${source} leaves by ${by}: then it does not answer there.`,
+      sure: true,
+      culprit: { kind: 'sysctl', text: `${settings[0]?.[0] ?? strict.key} arp_filter = 1 in ${at}, so ${hop.address} does not answer ${source}`, name: settings[0]?.[0] ?? strict.key, value: strict.device, all: strict.all, effective: strict.effective, interface: device, ip: hop.address },
+      lines: [{ source: `sysctl in ${at}`, text: `${strict.key} = ${strict.device}, ${strict.allKey} = ${strict.all}` }, { source: `ip route in ${at}`, text: `${source} dev ${by}` }],
+      remedies: [{ text: `Have ${at} answer ARP on ${device} wherever the way back leads.`, command: sysctlSet(evidence, netns, settings.map(([k]) => [k, 0] as const)), undo: sysctlSet(evidence, netns, settings), risk: 'low' }],
+    };
+  }
+  if (filter.effective === 0 || (by !== undefined && filter.effective === 2)) return undefined;
   const none = by === undefined;
   return {
     why: `The address is one of ${at}, but it ignores requests from ${source}: rp_filter is ${filter.effective} on its ${device}, and ${none ? 'no route leads back to that source' : `the route back leaves by ${by}`}.`,

@@ -6,7 +6,7 @@ import type { Symptom } from '../../model/symptom.ts';
 import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
 import { iproute } from '../netns.ts';
 import { routedPacket } from './packet.ts';
-import { linkNamed, neighbours } from './read.ts';
+import { linkNamed, links, neighbours, routes } from './read.ts';
 import { decideRoute } from './routing.ts';
 
 /** Whom the packet had to be handed to on the link. */
@@ -21,6 +21,7 @@ export interface NextHop {
 
 /** Next hop of a symptom's packet, and what the neighbour table says of it. Undefined when the symptom has no destination. */
 export function nextHopOf(evidence: Evidence, symptom: Symptom): Maybe<NextHop> | undefined {
+  if (symptom.kind === 'counter') return symptom.neighbour === undefined ? undefined : waitedFor(evidence, symptom.netns, symptom.neighbour);
   const routed = routedPacket(evidence, symptom);
   if (routed === undefined) return symptom.kind === 'call' ? onlyFailure(evidence, symptom.netns) : undefined;
   if (isUnavailable(routed)) return routed;
@@ -36,6 +37,19 @@ export function nextHopOf(evidence: Evidence, symptom: Symptom): Maybe<NextHop> 
   // an output device's own route may be another when a forwarded packet's drop names the way out
   const entry = isUnavailable(near) ? undefined : near.find((n) => n.address === address && n.device === device && !n.proxy);
   return { address, device, destination: routed.to, gateway: address !== routed.to, ...(entry === undefined ? {} : { entry }) };
+}
+
+/** The neighbour that has not answered so far; its own address stands for those of the packets that wait for it. */
+function waitedFor(evidence: Evidence, netns: Netns, waiting: { readonly address: string; readonly ifindex: number }): Maybe<NextHop> | undefined {
+  const { address, ifindex } = waiting;
+  const all = links(evidence, netns), near = neighbours(evidence, netns), table = routes(evidence, netns, address.includes(':') ? 6 : 4);
+  for (const a of [all, near, table]) if (isUnavailable(a)) return a;
+  if (isUnavailable(all) || isUnavailable(near) || isUnavailable(table)) return undefined;
+  const device = all.find((l) => l.index === ifindex)?.name;
+  if (device === undefined) return undefined;
+  const entry = near.find((n) => n.address === address && n.device === device && !n.proxy);
+  const gateway = table.some((r) => r.gateway === address || r.nexthops.some((n) => n.gateway === address));
+  return { address, device, destination: address, gateway, ...(entry === undefined ? {} : { entry }) };
 }
 
 /** A call that does not say where it sent to (recvfrom, with the error of an earlier packet): the one neighbour that fails here. */

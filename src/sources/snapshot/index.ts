@@ -53,6 +53,7 @@ const READERS: Readonly<Record<Topic, Reader>> = {
   sockets: netlink.sockets,
   'conntrack-table': netlink.conntrackTable,
   'conntrack-stats': netlink.conntrackStats,
+  'neighbour-waiting': netlink.neighbourWaiting,
   process: processes.processReader,
   'socket-owner': processes.socketOwner,
   processes: processes.processes,

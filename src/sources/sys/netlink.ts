@@ -40,6 +40,7 @@ export interface NetlinkOptions {
   readonly what?: string;
 }
 
+export const NETLINK_ROUTE = 0;
 export const NETLINK_SOCK_DIAG = 4;
 export const NETLINK_NETFILTER = 12;
 export const NLM_F_REQUEST = 1;
