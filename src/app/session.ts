@@ -70,7 +70,7 @@ const BASELINE_MS = 2_500;
 /** More namespaces than this are not read beforehand: it would take longer than anyone waits. */
 const BASELINE_NETNS = 8;
 /** Polled while watching: losses that no event tells of. */
-const POLLED: readonly { topic: Topic; argument: string }[] = [{ topic: 'proc', argument: 'net/netstat' }, { topic: 'proc', argument: 'net/snmp' }, { topic: 'proc', argument: 'net/snmp6' }];
+const POLLED: readonly { topic: Topic; argument: string }[] = [{ topic: 'proc', argument: 'net/netstat' }, { topic: 'proc', argument: 'net/snmp' }, { topic: 'proc', argument: 'net/snmp6' }, { topic: 'proc', argument: 'net/stat/nf_conntrack' }];
 const POLL_MS = 1_000;
 /** Neighbours that do not answer are looked for this often: the kernel itself reports them after three seconds. */
 const NEIGHBOUR_MS = 300;
@@ -80,10 +80,15 @@ const LOG_MS = 1_000;
 const DRAIN_MS = 25;
 const REST_MS = 80;
 const MOVING = 40;
+/** Probes that tell what made a drop. */
+const MAKES_DROPS: ReadonlySet<string> = new Set(['exec-bpf', 'conntrack-events']);
 /** Counters are read while samples come, and now and then in between. */
 const COUNT_MS = 1_000;
 const BUSY_COUNT_MS = 100;
 const LATE_ANSWERS_MS = 3_000;
+
+/** The first column counts the entries of the whole host: it moves all the time and tells nothing. */
+const withoutEntries = (stat: string): string => stat.replace(/^\s*[0-9a-f]+(?=\s)/gm, '');
 
 export const now = (): Mono => mono(process.hrtime.bigint());
 
@@ -137,8 +142,9 @@ export function createSession(options: SessionOptions): Session {
     const asked = probes.snapshots.ask(question).then((answer) => {
       if (onlyIfChanged && typeof answer.body === 'string') {
         const key = questionKey(question);
-        if (lastText.get(key) === answer.body) return;
-        lastText.set(key, answer.body);
+        const text = question.argument === 'net/stat/nf_conntrack' ? withoutEntries(answer.body) : answer.body;
+        if (lastText.get(key) === text) return;
+        lastText.set(key, text);
       }
       take(answer);
     });
@@ -149,11 +155,15 @@ export function createSession(options: SessionOptions): Session {
   const show = (incidents: readonly Incident[]): readonly Incident[] => ofCauses(options.onlyCauses, incidents);
 
   const drain = (last = false): void => {
-    // a drop comes before the call that it makes fail: calls are drained first, so that no call is ahead of its drop
+    // a drop comes before the call that it makes fail: calls are drained first, so that no call is ahead of its drop. What
+    // can have made a drop (a program's start, a deleted connection) is drained after it, so that it is known by then
     const records: RawRecord[] = [];
-    for (const probe of probes.armed) if (probe !== probes.drops) probe.drain((record) => records.push(record), last);
+    const drainInto = (probe: (typeof probes.armed)[number]): number => probe.drain((record) => records.push(record), last);
+    const reasons = probes.armed.filter((p) => MAKES_DROPS.has(p.id));
+    for (const probe of probes.armed) if (probe !== probes.drops && !reasons.includes(probe)) drainInto(probe);
     // at the end all that the ring holds: a drain takes a part of it
-    for (let n = 0; n < (last ? 64 : 1) && (probes.drops?.drain((record) => records.push(record), last) ?? 0) > 0; n++);
+    for (let n = 0; n < (last ? 64 : 1) && probes.drops !== undefined && drainInto(probes.drops) > 0; n++);
+    for (const probe of reasons) drainInto(probe);
     records.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
     for (const record of records) take(record);
     const moved = records.length;
