@@ -115,8 +115,8 @@ function countersOf(events: readonly Event[], first: bigint, prefix: (netns: num
   return [...series].filter(([, points]) => moved(points) > 0).sort((a, b) => moved(b[1]) - moved(a[1])).slice(0, MOST_COUNTERS).map(([name, points]) => ({ name, points }));
 }
 
-/** What is drawn of a race: its surroundings within this time, ms. */
-const BEFORE = 250, AFTER = 50;
+/** What is drawn of a race: its surroundings within this time, ms; events are told up to a quarter of a second late. */
+const BEFORE = 250, AFTER = 250;
 
 function diagramsOf(events: readonly Event[], incidents: readonly Incident[], realtimeOffset: bigint): ReadonlyMap<string, Diagram> {
   const diagrams = new Map<string, Diagram>();

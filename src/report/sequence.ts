@@ -24,8 +24,14 @@ export function sequenceOf(events: readonly Event[], options: SequenceOptions): 
   if (drop === undefined) return undefined;
   const tuple = drop.conntrack?.original;
   const changes = events.filter((e): e is ConntrackEvent => e.kind === 'conntrack' && (tuple === undefined || concerns(e, tuple)));
-  const destroy = changes.findLast((e) => e.change === 'destroy' && e.requester !== 0 && e.time <= drop.time) ?? changes.find((e) => e.change === 'destroy' && e.requester !== 0);
-  const winner = changes.find((e) => e.change === 'new' && near(e.time, drop.time, 100_000_000n) && (destroy === undefined || e.time > destroy.time));
+  // events bear the time of their reading, so one that is told after the loss may have come before it: what counts is their
+  // order, and who the verdict says it was
+  const asked = changes.filter((e) => e.change === 'destroy' && e.requester !== 0);
+  const named = asked.filter((e) => e.requester === options.incident.culprit['pid']);
+  const deletes = named.length > 0 ? named : asked;
+  const first = deletes.findLast((e) => e.time <= drop.time) ?? deletes[0];
+  const winner = changes.find((e) => e.change === 'new' && near(e.time, drop.time, LATE) && (first === undefined || changes.indexOf(e) > changes.indexOf(first)) && e.time + EARLY >= drop.time);
+  const destroy = winner === undefined ? first : (deletes.findLast((e) => changes.indexOf(e) < changes.indexOf(winner)) ?? first);
   if (destroy === undefined && winner === undefined) return undefined;
   const iso = (time: bigint): string => isoTime(time, options.realtimeOffset);
   const flusher = destroy === undefined ? undefined : events.findLast((e): e is ExecEvent => e.kind === 'exec' && e.task.pid === destroy.requester);
@@ -34,12 +40,14 @@ export function sequenceOf(events: readonly Event[], options: SequenceOptions): 
 
   const actors: Actor[] = [];
   const messages: { time: bigint; message: Message }[] = [];
-  const say = (time: bigint, from: string, to: string, text: string, kind: Message['kind'] = 'normal'): void => void messages.push({ time, message: { from, to, text, time: iso(time), kind } });
+  /** `told`: when its event was read. Where that is after the loss, it came before, nobody knows when exactly. */
+  const say = (time: bigint, from: string, to: string, text: string, kind: Message['kind'] = 'normal', told = time): void =>
+    void messages.push({ time, message: { from, to, text, kind, ...(told > time ? {} : { time: iso(time) }) } });
 
   if (destroy !== undefined) {
     actors.push({ id: 'flusher', label: flusher === undefined ? `netlink port ${destroy.requester}` : `${flusher.task.comm} ${flusher.task.pid}` });
     if (flusher !== undefined) say(flusher.time, 'flusher', 'flusher', `${flusher.argv.length > 0 ? flusher.argv.join(' ') : flusher.filename} starts`);
-    say(destroy.time, 'flusher', TABLE.id, `deletes ${flow(destroy.entry.original)}`, 'cause');
+    say(destroy.time < drop.time - 2n ? destroy.time : drop.time - 2n, 'flusher', TABLE.id, `deletes ${flow(destroy.entry.original)}`, 'cause', destroy.time);
   }
   actors.push(TABLE);
   const loser: Actor = receiving
@@ -50,10 +58,13 @@ export function sequenceOf(events: readonly Event[], options: SequenceOptions): 
     const reverse = tuple !== undefined && winner.entry.original.source === tuple.destination && winner.entry.original.destination === tuple.source;
     actors.push({ id: 'winner', label: reverse ? 'opposite packet' : 'other packet' });
     // its event was printed or read after the fact: it was in the table when the loser came
-    say(winner.time < drop.time ? winner.time : drop.time, 'winner', TABLE.id, `new entry ${flow(winner.entry.original)}, ${reverse ? 'made by the other end\'s packet' : 'first'}`);
+    const when = winner.time < drop.time - 1n ? winner.time : drop.time - 1n;
+    say(when, 'winner', TABLE.id, `inserts ${flow(winner.entry.original)} first`, 'normal', winner.time);
   }
   const hook = options.incident.where.hook;
-  say(drop.time, 'loser', TABLE.id, `insert${tuple === undefined ? '' : ` ${flow(tuple)}`} fails: taken. Packet dropped${hook === undefined ? '' : ` at ${hook}`}`, 'lost');
+  const same = tuple !== undefined && destroy !== undefined && flow(destroy.entry.original) === flow(tuple);
+  say(drop.time, 'loser', TABLE.id, `inserts ${tuple === undefined || same ? 'its entry' : flow(tuple)}: taken`, 'lost');
+  say(drop.time, 'loser', 'loser', `dropped${hook === undefined ? '' : ` at ${hook}`}`, 'lost');
   if (call !== undefined) say(call.time, 'loser', 'loser', `${call.syscall} returns ${call.errno}`, 'lost');
   else if (receiving) say(drop.time + 1n, 'loser', 'loser', 'nobody is told');
   const again = winner === undefined ? undefined : changes.find((e) => e.change === 'destroy' && e.time > drop.time && e.entry.id !== undefined && e.entry.id === winner.entry.id);
@@ -62,6 +73,10 @@ export function sequenceOf(events: readonly Event[], options: SequenceOptions): 
   messages.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
   return { title: 'What happened', actors, messages: messages.slice(0, MOST_MESSAGES).map((m) => m.message) };
 }
+
+/** How late an event may be told, and how long a race may last on an overcommitted machine, ns. */
+const LATE = 250_000_000n;
+const EARLY = 20_000_000n;
 
 const near = (a: bigint, b: bigint, within: bigint): boolean => (a > b ? a - b : b - a) <= within;
 

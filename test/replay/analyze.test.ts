@@ -93,7 +93,7 @@ test('6.1: flusher named, clocks joined, namespaces told apart, both symptoms fo
   assert.match(rewritten.culprit.text, /conntrack -F \(pid 327\)/);
   const diagram = diagrams.get(told.id)!;
   assert.deepEqual(diagram.actors.map((a) => a.label), ['conntrack 421', 'conntrack table', 'openvpn, CPU 3', 'opposite packet']);
-  assert.deepEqual(diagram.messages.map((m) => m.kind), ['normal', 'cause', 'normal', 'lost', 'lost', 'cause']);
+  assert.deepEqual(diagram.messages.map((m) => m.kind), ['normal', 'cause', 'normal', 'lost', 'lost', 'lost', 'cause']);
   assert.equal(reconstruction.realtimeOffset, 1795387740024502000n);
   const discards = reconstruction.facts.counters.flatMap((c) => c.moved.filter((m) => m.name === 'Ip OutDiscards').map((m) => [reconstruction.host.netnsNames.get(c.netns), m.after - m.before]));
   assert.deepEqual(discards, [['seedb', 1]]);
