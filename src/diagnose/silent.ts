@@ -10,6 +10,8 @@ import { isUnavailable } from '../model/unavailable.ts';
 const LOST: readonly string[] = ['TcpExt ListenOverflows', 'TcpExt TCPReqQFullDrop'];
 /** A closed window that stays closed this long is no pause between two reads. */
 const CLOSED_NS = 1_100_000_000n;
+/** The third probe of a closed window is sent 1.4 s after it closed. */
+const PROBES = 3;
 /** A neighbour that answers does so within milliseconds; the second request goes out after a second. */
 const WAITS_MS = 800;
 /** A loss that goes on is told again this often. */
@@ -69,7 +71,7 @@ export function createSilentLosses(): (evidence: Evidence, answered: readonly Qu
         state.told = evidence.now;
         found.push(symptom(evidence, netns, 'netstat TcpExt TCPToZeroWindowAdv', state.shut, state.shut, { clue: true }));
       }
-      if (state.probes > 1) {
+      if (state.probes >= PROBES) {
         state.told = evidence.now;
         found.push(symptom(evidence, netns, 'netstat TcpExt TCPWinProbe', state.probes, state.probes, { clue: true }));
         state.probes = 0;

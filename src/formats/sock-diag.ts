@@ -83,6 +83,8 @@ function decodeSocket(view: DataView, at: number, end: number, kind: SockDiagKin
 }
 
 const INET_MSG = 72;
+/** idiag_timer: 1 retransmission, 2 keep-alive, 3 time-wait, 4 zero window probe. */
+const TIMER_PROBE0 = 4;
 
 function inetSocket(view: DataView, at: number, end: number, kind: 'tcp' | 'udp' | 'raw'): Socket | undefined {
   if (at + INET_MSG > end) return undefined;
@@ -139,6 +141,7 @@ function inetSocket(view: DataView, at: number, end: number, kind: 'tcp' | 'udp'
     sendQueue: view.getUint32(at + 60, true),
     uid: view.getUint32(at + 64, true),
     inode: view.getUint32(at + 68, true),
+    ...(kind === 'tcp' && view.getUint8(at + 2) === TIMER_PROBE0 ? { probing: true } : undefined),
     ...(memory === undefined ? undefined : { memory }),
     ...(shutdown === undefined ? undefined : { shutdown }),
     ...(mark === undefined ? undefined : { mark }),

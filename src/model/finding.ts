@@ -8,6 +8,8 @@ export interface Found {
   /** 0 to 1. 0.95 and above: every link of the chain was seen. */
   readonly confidence: number;
   readonly severity: Severity;
+  /** As long as no more than this many were lost it is everyday business, and `info`: a port that is tried, a path whose MTU is found out. */
+  readonly few?: number;
   /** Symptoms of one cause with one identity in one namespace are one incident: the rule's handle, the sysctl, the address and port. */
   readonly identity: string;
   /**

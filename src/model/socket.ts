@@ -24,6 +24,8 @@ export interface Socket {
   readonly cgroup?: bigint;
   /** SO_MARK; only told to CAP_NET_ADMIN. */
   readonly mark?: number;
+  /** Has data to send, and asks now and then whether the other side has opened its window (TCP). */
+  readonly probing?: boolean;
   /** 1: no more receiving, 2: no more sending, 3: both. */
   readonly shutdown?: number;
   /** An IPv6 socket that takes no IPv4. */

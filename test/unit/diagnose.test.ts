@@ -6,6 +6,7 @@ import { rank } from '../../src/diagnose/incidents.ts';
 import type { Cause } from '../../src/model/cause.ts';
 import type { CallEvent, DropCountEvent, DropEvent } from '../../src/model/event.ts';
 import { cannotTell, NOT_APPLICABLE, ruledOut, type Found } from '../../src/model/finding.ts';
+import type { Symptom } from '../../src/model/symptom.ts';
 import { isUnavailable } from '../../src/model/unavailable.ts';
 import { HOME } from '../fake-evidence.ts';
 
@@ -246,4 +247,24 @@ test('a symptom that waits is put before the causes again when one of its answer
   d.add({ kind: 'answer', time: at(2.1), question: { topic: 'route', netns: NETNS }, body: '' });
   d.judge(at(2.1));
   assert.deepEqual(d.incidents(at(2.2)).map((i) => i.culprit.text), ['eth0']);
+});
+
+test('as long as few were lost an incident is everyday business', () => {
+  const d = diagnosis([cause('test.few', () => found('few', { few: 3 }))]);
+  for (const seconds of [1, 1.1, 1.2]) d.add(drop({ seconds }));
+  d.judge(at(2));
+  assert.deepEqual(d.incidents(at(2)).map((i) => [i.severity, i.count]), [['info', 3]]);
+  d.add(drop({ seconds: 2.1 }));
+  d.judge(at(2.2));
+  assert.deepEqual(d.incidents(at(3)).map((i) => [i.severity, i.count]), [['warning', 4]]);
+});
+
+test('a counter counts what it says, a clue nothing', () => {
+  const told: Symptom[][] = [[], [{ kind: 'counter', netns: NETNS, first: at(1), counter: 'a', before: 5, after: 12 }], [{ kind: 'counter', netns: NETNS, first: at(2), counter: 'a', before: 12, after: 14 }, { kind: 'counter', netns: NETNS, first: at(2), counter: 'b', before: 0, after: 0, clue: true }]];
+  const d = createDiagnosis({
+    host: { kernel: '6.18', hostname: 'h', cpus: 2, home: HOME, netnsNames: new Map() }, realtimeOffset: 0n, causes: [cause('test.counter', (s) => (s.kind === 'counter' ? found(s.counter) : NOT_APPLICABLE))],
+    fromAnswers: () => told.shift() ?? [], victims: () => [],
+  });
+  for (const t of [1, 2, 3]) d.judge(at(t));
+  assert.deepEqual(d.incidents(at(3)).map((i) => [i.culprit.text, i.count]), [['a', 9], ['b', 1]]);
 });

@@ -23,6 +23,8 @@ export interface FakeSocket {
   /** sk_meminfo: rmem_alloc, rcvbuf, drops. */
   readonly memory?: readonly [used: number, size: number, drops: number];
   readonly ifindex?: number;
+  /** idiag_timer: 1 retransmission, 4 zero window probe. */
+  readonly timer?: number;
 }
 
 /** A sock_diag dump of IPv4 sockets, laid out as the kernel's (checked against real dumps in sock-diag.test.ts). */
@@ -34,6 +36,7 @@ export function dumpOf(sockets: readonly FakeSocket[]): Uint8Array {
     const at = 16;
     m[at] = 2;
     m[at + 1] = s.state;
+    m[at + 2] = s.timer ?? 0;
     m.writeUInt16BE(s.port, at + 4);
     m.writeUInt16BE(s.remotePort ?? 0, at + 6);
     s.local.split('.').forEach((b, i) => (m[at + 8 + i] = Number(b)));

@@ -15,6 +15,8 @@ import type { Symptom } from '../../model/symptom.ts';
 import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
 
 const ROUTED = /^(ip_forward|ip6_forward|ip_fragment|ip_do_fragment|ip6_fragment|ip_finish_output|ip6_finish_output|__ip_finish_output|__ip6_finish_output|ip_exceeds_mtu|ip_output|ip6_xmit)$/;
+/** A sender that finds out the MTU of a path loses this many at most, and then sends smaller ones (RFC 1191). */
+const DISCOVERY = 2;
 const FRAMES = /^(__dev_forward_skb2?|____dev_forward_skb|veth_xmit|br_dev_queue_push_xmit|__br_forward|br_forward|vlan_dev_hard_start_xmit|macvlan_start_xmit)$/;
 
 export const cause: Cause = {
@@ -107,7 +109,7 @@ function cachedMtu(symptom: Extract<Symptom, { kind: 'call' }>, evidence: Eviden
   if (small !== undefined) remedies.push(raise(evidence, small, out.mtu, small.peer));
   remedies.push({ text: 'Forget what was learned of path MTUs, once the link has been changed.', command: iproute(evidence, symptom.netns, 'ip', `${six}route flush cache`), risk: 'low' });
   return {
-    outcome: 'found', confidence: small === undefined ? 0.9 : 0.95, severity: 'warning', identity: small === undefined ? `pmtu|${to}` : `mtu|${small.netns}|${small.link.name}`,
+    outcome: 'found', confidence: small === undefined ? 0.9 : 0.95, severity: 'warning', few: DISCOVERY, identity: small === undefined ? `pmtu|${to}` : `mtu|${small.netns}|${small.link.name}`,
     explanation: `${symptom.call.syscall} of ${symptom.call.task.comm} (pid ${symptom.call.task.pid}) to ${to} failed with EMSGSIZE in ${where}. A router on the way has said that only ${mtu} bytes pass, less than the ${out.mtu} of ${out.name}, and the socket may not fragment. ${small === undefined ? 'The link with that MTU is not on this host.' : `It is ${small.link.name} in ${netnsText(evidence, small.netns)}.`}`,
     culprit: small === undefined ? { kind: 'peer', text: `path mtu ${mtu} to ${to}`, mtu } : { kind: 'interface', text: `interface ${small.link.name} in ${netnsText(evidence, small.netns)}: mtu ${small.link.mtu}`, interface: small.link.name, mtu: small.link.mtu },
     evidence: [symptomLine(evidence, symptom), { source: 'ip route get', text: `${to}: mtu ${mtu}` }, { source: 'ip link', text: linkState(out) }, ...(small === undefined ? [] : [{ source: `ip link in ${netnsText(evidence, small.netns)}`, text: linkState(small.link) }])],
@@ -162,6 +164,7 @@ function tooBig(symptom: Symptom, evidence: Evidence, small: End, size: number, 
     outcome: 'found',
     confidence: size > link.mtu ? 0.97 : 0.88,
     severity: 'warning',
+    ...(symptom.kind === 'drop' && !silent && symptom.drop.incoming !== undefined && symptom.drop.incoming !== 0 ? { few: DISCOVERY } : {}),
     identity: `mtu|${small.netns}|${link.name}`,
     explanation: `Packets ${flow}${merged ? `(segments of up to ${widestIn} bytes, ${size} together) ` : size > 0 ? `of ${size} bytes ` : ''}are larger than the MTU of ${link.name} in ${at}, which is ${link.mtu}. ${silent ? `${link.name} takes no larger frame, and nobody is told.` : symptom.kind === 'call' ? `The socket does not let them be fragmented, so the call fails with ${symptom.call.errno} in ${where}.` : `${noFragment}, so ${where} dropped them and told the sender by ICMP.`} ${silent ? `The sending end ${other === undefined ? '' : `${other.link.name} has an MTU of ${other.link.mtu}: `}both ends have to agree.` : symptom.kind === 'call' ? 'No packet is ever made.' : 'If that answer is filtered on its way, the sender goes on sending packets of that size for ever.'}`,
     culprit: { kind: 'interface', text: `interface ${link.name} in ${at}: mtu ${link.mtu}${size > 0 ? `, packets of ${size} bytes` : ''}`, interface: link.name, mtu: link.mtu, size, netns: evidence.host.netnsNames.get(small.netns) ?? small.netns },

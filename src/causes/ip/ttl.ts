@@ -20,6 +20,8 @@ export const ttlNeeds: readonly Topic[] = ['sysctl', 'route', 'route6', 'rule', 
 
 /** Hosts do not start lower than this, but by intent or mistake (RFC 1700: 64; BSDs, Linux 64, Windows 128). */
 const USUAL = 32;
+/** traceroute sends three a hop, mtr one a second. */
+const TRACE = 9;
 
 /**
  * TTL (IPv4) or hop limit (IPv6) ran out: at the router, from a drop; at the sender, from an EHOSTUNREACH that its own
@@ -71,6 +73,7 @@ export function judgeTtl(family: 4 | 6, symptom: Symptom, evidence: Evidence): F
     outcome: 'found',
     confidence: low !== undefined ? 0.97 : 0.85,
     severity: 'warning',
+    ...(low === undefined && isTrace(symptom) ? { few: TRACE } : {}),
     identity: low !== undefined ? `ttl|${sender ?? 0}|${low.identity}` : `ttl|${from}`,
     explanation: symptom.kind === 'drop'
       ? `Packets from ${from} to ${routed.to} reached ${where} with a ${name} of ${symptom.drop.packet.ip?.ttl ?? 1}, which runs out there, so the router dropped them. ${low !== undefined ? `They start so in ${at}: ${low.line.text}.` : `They were sent with too small a ${name} for this path${start === undefined ? '' : `, though the default of ${at} is ${start.value}`}.`} Each router on the way takes one off.`
@@ -79,6 +82,13 @@ export function judgeTtl(family: 4 | 6, symptom: Symptom, evidence: Evidence): F
     evidence: lines,
     remedies,
   };
+}
+
+/** Packets as traceroute(8) sends them: echo requests, or UDP to ports from 33434 on, with a TTL that is meant to run out. */
+function isTrace(symptom: Symptom): boolean {
+  if (symptom.kind !== 'drop') return false;
+  const t = symptom.drop.packet.transport;
+  return t?.kind === 'udp' ? t.destinationPort >= 33434 && t.destinationPort < 33434 + 255 * 3 : (t?.kind === 'icmp' && t.type === 8) || (t?.kind === 'icmp6' && t.type === 128);
 }
 
 interface Start {

@@ -73,6 +73,13 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     // what the rules here drop is an incident of its own, and this one its consequence
     severity: resolved || here !== undefined ? 'info' : 'warning',
     identity: `${hop.address}|${hop.device}`,
+    ...(here !== undefined || hop.gateway || verdict.culprit.kind !== 'neighbour' ? {} : {
+      wider: {
+        identity: `many|${hop.device}`,
+        explanation: `Nobody answers the ${protocol} for many addresses on ${hop.device} in ${where}, ${hop.address} among them, so packets to them were dropped after some tries. Somebody scans the subnet, answers go to forged sources, or its hosts are gone.`,
+        remedies: [{ text: `See who sends to these addresses; give the hosts that should be there back to ${hop.device}.`, risk: 'low' as const }],
+      },
+    }),
     explanation: resolved
       ? `Packets for ${hop.destination} waited for the neighbour ${hop.address} on ${hop.device} in ${where} and were dropped, but it answers now. It was slow, or had just come up. Nothing need be done unless it happens often.`
       : `${symptom.kind === 'counter' ? `Nobody has answered the ${protocol} for ${hop.address} on ${hop.device} in ${where} so far${waited === undefined ? '' : ` (${(waited / 1000).toFixed(1)} s)`}, so packets ${hop.gateway ? 'for which it is the router' : 'to it'} wait and are dropped after some tries.` : `Nobody answered the ${protocol} for ${hop.address} on ${hop.device} in ${where}, so packets ${hop.gateway ? `to ${hop.destination}, for which it is the router,` : 'to it'} were dropped after some tries.`} ${verdict.why} ${symptom.kind !== 'drop' || !symptom.drop.softirq ? 'Senders' : 'Local senders'} see EHOSTUNREACH.`,

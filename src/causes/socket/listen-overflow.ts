@@ -5,6 +5,7 @@ import { sysctlNumber } from '../../evidence/socket/sysctl.ts';
 import { bothFamilies, receiverOf, socketText } from '../../evidence/socket/table.ts';
 import { hindranceOf, hindranceRemedy } from '../../evidence/process/state.ts';
 import { processName, processText } from '../../evidence/process/words.ts';
+import { judgeSynQueue } from './syn-queue.ts';
 import type { Cause } from '../../model/cause.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { cannotTell, NOT_APPLICABLE, type Finding } from '../../model/finding.ts';
@@ -17,6 +18,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   let line: EvidenceLine;
   let wanted: Socket | undefined;
   if (symptom.kind === 'counter') {
+    if (/ TcpExt TCPReqQFullDrop$/.test(symptom.counter) || (symptom.clue === true && / TcpExt ListenDrops$/.test(symptom.counter))) return judgeSynQueue(symptom, evidence);
     if (!/\bTcpExt (?:ListenOverflows|ListenDrops)$/.test(symptom.counter)) return NOT_APPLICABLE;
     line = { source: '/proc/net/netstat', time: evidence.iso(symptom.first), text: `${symptom.counter}: ${symptom.before} → ${symptom.after}` };
   } else if (symptom.kind === 'drop' && /^(?:TCP_LISTEN_OVERFLOW|TCP_REQQFULLDROP|TCP_ACCEPTQ_FULL)$/.test(symptom.drop.reason.name)) {
@@ -90,8 +92,8 @@ export const cause: Cause = {
   title: 'the accept queue of a listener was full',
   needs: ['sockets', 'socket-owner', 'process', 'sysctl'],
   knowledge: {
-    what: 'A TCP connection that is complete waits in the accept queue of its listener until the program calls accept(). The queue holds as many as the program said in listen(), but never more than net.core.somaxconn. While it is full, new connection attempts are dropped without an answer, and clients try again after 1, 3 and 7 seconds. The kernel makes no drop event for it.',
-    signs: ['ListenOverflows and ListenDrops in TcpExt of /proc/net/netstat (netstat -s: times the listen queue of a socket overflowed)', 'ss -ltn: Recv-Q larger than Send-Q', 'connects that hang for a second or more'],
+    what: 'A TCP connection that is complete waits in the accept queue of its listener until the program calls accept(). The queue holds as many as the program said in listen(), but never more than net.core.somaxconn. While it is full, new connection attempts are dropped without an answer, and clients try again after 1, 3 and 7 seconds. Before that, while its handshake is open, an attempt waits in the SYN queue, which may be full as well. The kernel makes no drop event for it.',
+    signs: ['ListenOverflows and ListenDrops in TcpExt of /proc/net/netstat (netstat -s: times the listen queue of a socket overflowed)', 'ss -ltn: Recv-Q larger than Send-Q', 'TCPReqQFullDrop, or ListenDrops alone: the SYN queue was full (ss -tn state syn-recv)', 'connects that hang for a second or more'],
     fixes: ['net.core.somaxconn, then restart the service', 'a larger backlog in the service', 'kill -CONT PID for a stopped process', 'accept faster'],
     functions: ['tcp_conn_request', 'tcp_v4_syn_recv_sock', 'sk_acceptq_is_full', 'inet_csk_listen_start', '__sys_listen'],
     reasons: ['TCP_LISTEN_OVERFLOW', 'TCP_REQQFULLDROP'],

@@ -6,6 +6,7 @@ import { sysctlNumber } from '../../evidence/socket/sysctl.ts';
 import { bothFamilies, socketText } from '../../evidence/socket/table.ts';
 import { hindranceOf, hindranceRemedy } from '../../evidence/process/state.ts';
 import { processName, processText } from '../../evidence/process/words.ts';
+import { judgeClosedWindow } from './closed-window.ts';
 import type { Cause } from '../../model/cause.ts';
 import type { DropEvent } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
@@ -52,6 +53,7 @@ function judgeDrop(drop: DropEvent, evidence: Evidence): Finding {
 
 /** RcvbufErrors moved and nobody saw the drops: the socket that counts drops of its own. */
 function judgeCounter(symptom: CounterSymptom, evidence: Evidence): Finding {
+  if (/ TCP(?:ToZeroWindowAdv|WinProbe)$/.test(symptom.counter)) return judgeClosedWindow(symptom, evidence);
   if (!/\bUdp6? ?\w*RcvbufErrors$/.test(symptom.counter)) return NOT_APPLICABLE;
   const list = bothFamilies(evidence, symptom.netns, 'udp');
   if (isUnavailable(list)) return cannotTell(unavailableText(list), 'the listing of UDP sockets');
@@ -136,10 +138,10 @@ function protocolMemory(drop: DropEvent, evidence: Evidence): Finding {
 export const cause: Cause = {
   id: 'socket.rcvbuf-full',
   title: 'the receive buffer of a socket was full',
-  needs: ['sockets', 'socket-owner', 'process', 'sysctl'],
+  needs: ['sockets', 'socket-owner', 'process', 'sysctl', 'address'],
   knowledge: {
-    what: 'Every socket has a receive buffer. When packets arrive faster than the program reads them, or the program does not read at all because it is stopped or hangs, the buffer fills and further packets are dropped. The buffer counts the memory that packets take, not their payload: a packet of 40 bytes takes some 800. For UDP the sender is told nothing.',
-    signs: ['drop reason SOCKET_RCVBUFF at udp_queue_rcv_one_skb', 'RcvbufErrors in /proc/net/snmp', 'd in the skmem column of ss -uam'],
+    what: 'Every socket has a receive buffer. When packets arrive faster than the program reads them, or the program does not read at all because it is stopped or hangs, the buffer fills and further packets are dropped. The buffer counts the memory that packets take, not their payload: a packet of 40 bytes takes some 800. For UDP the sender is told nothing. For TCP nothing is dropped: the window closes, and the connection stands still until the program reads.',
+    signs: ['drop reason SOCKET_RCVBUFF at udp_queue_rcv_one_skb', 'RcvbufErrors in /proc/net/snmp', 'd in the skmem column of ss -uam', 'TCP: TCPToZeroWindowAdv without TCPFromZeroWindowAdv, a Recv-Q that stays; at the sender TCPWinProbe and timer:(persist…) in ss -to'],
     fixes: ['kill -CONT PID for a stopped process', 'a larger SO_RCVBUF in the program, up to net.core.rmem_max', 'net.core.rmem_default for programs that set none', 'more readers with SO_REUSEPORT'],
     functions: ['udp_queue_rcv_one_skb', '__udp_enqueue_schedule_skb', 'sock_queue_rcv_skb_reason', 'packet_rcv', 'tpacket_rcv'],
     reasons: ['SOCKET_RCVBUFF', 'PROTO_MEM', 'TCP_ZEROWINDOW'],
