@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import type { Event } from '../model/event.ts';
-import type { Incident } from '../model/incident.ts';
+import type { Incident, Victim } from '../model/incident.ts';
 import { isUnavailable } from '../model/unavailable.ts';
 import { EnvironmentError, UsageError } from './exit.ts';
+import { kinOf, type Kin } from './kin.ts';
 import { openLive, type LiveOptions } from './live.ts';
 import { cost, jsonLine, type Summary } from './stream.ts';
 import { plainSummary } from './plain.ts';
@@ -13,42 +12,6 @@ export interface WhyOptions extends LiveOptions {
   readonly json?: boolean;
   readonly for?: number;
   readonly attach?: number;
-}
-
-/** The processes that belong to a program: itself and all that it started, also those that have ended. */
-interface Family {
-  has(pid: number): boolean;
-  learn(event: Event): void;
-}
-
-/** Follows children by exec events, and by /proc for those that never exec. */
-function family(root: number): Family {
-  const members = new Set([root]);
-  const strangers = new Set<number>();
-  const parentOf = (pid: number): number | undefined => {
-    try {
-      return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-    } catch {
-      return undefined; // it has ended: exec events may have told
-    }
-  };
-  const belongs = (pid: number, depth: number): boolean => {
-    if (members.has(pid)) return true;
-    if (pid <= 1 || strangers.has(pid) || depth > 32) return false;
-    const parent = parentOf(pid);
-    const mine = parent !== undefined && belongs(parent, depth + 1);
-    (mine ? members : strangers).add(pid);
-    return mine;
-  };
-  return {
-    has: (pid) => belongs(pid, 0),
-    learn: (event) => {
-      if (event.kind === 'exec' && belongs(event.parent, 0)) {
-        members.add(event.task.pid);
-        strangers.delete(event.task.pid);
-      }
-    },
-  };
 }
 
 /**
@@ -60,7 +23,7 @@ export async function why(command: readonly string[], options: WhyOptions): Prom
   if (command.length === 0 && attach === undefined) throw new UsageError('why needs a command after -- or --pid N (whydrop why -- curl http://10.0.0.2/)');
   if (command.length > 0 && attach !== undefined) throw new UsageError('why takes a command or --pid, not both');
 
-  let kin: Family | undefined;
+  let kin: Kin | undefined;
   const write = (text: string): void => void process.stderr.write(text);
   const live = await openLive(
     { ...options, pid: [], allNetns: true },
@@ -77,10 +40,12 @@ export async function why(command: readonly string[], options: WhyOptions): Prom
   live.session.run();
 
   const started = run(command, attach, options.for);
-  kin = family(started.pid);
+  kin = kinOf(started.pid, live.probes.snapshots);
   const status = await started.ended;
+  kin.close();
 
-  const incidents = (await live.session.stop()).map((i) => ofFamily(i, kin)).filter((i) => i !== undefined);
+  const all = await live.session.stop();
+  const incidents = all.map((i) => ofKin(i, kin!)).filter((i) => i !== undefined);
   live.close();
   const summary: Summary = { type: 'summary', incidents, loss: live.session.losses, cost: cost(live.session.eventsSeen) };
   if (options.json === true) for (const line of [...incidents, summary]) write(jsonLine(line));
@@ -89,10 +54,14 @@ export async function why(command: readonly string[], options: WhyOptions): Prom
 }
 
 /** Keeps an incident whose victims include the program; other programs' shares are left out. */
-function ofFamily(incident: Incident, kin: Family | undefined): Incident | undefined {
-  const own = incident.victims.filter((v) => v.process !== undefined && kin?.has(v.process.pid));
+function ofKin(incident: Incident, kin: Kin): Incident | undefined {
+  const victims = incident.victims.map((v): Victim => {
+    const process = v.process ?? (v.flow === undefined ? undefined : kin.ownerOf(v.flow));
+    return process === undefined ? v : { ...v, process };
+  });
+  const own = victims.filter((v) => v.process !== undefined && kin.has(v.process.pid));
   if (own.length === 0) return undefined;
-  const count = own.length === incident.victims.length ? incident.count : own.reduce((n, v) => n + v.count, 0);
+  const count = own.length === victims.length ? incident.count : own.reduce((n, v) => n + v.count, 0);
   return { ...incident, victims: own, count };
 }
 

@@ -56,6 +56,26 @@ export function allPids(root = '/proc'): number[] {
   return isUnavailable(names) ? [] : names.filter((n) => /^[0-9]+$/.test(n)).map(Number).sort((a, b) => a - b);
 }
 
+/** Pids of the processes that a process has started and that still live; none where the kernel does not list them (CONFIG_PROC_CHILDREN). */
+export function childrenOf(pid: number, root = '/proc'): number[] {
+  const threads = readNames(`${root}/${pid}/task`);
+  if (isUnavailable(threads)) return [];
+  return threads.flatMap((tid) => {
+    const text = readText(`${root}/${pid}/task/${tid}/children`);
+    return isUnavailable(text) ? [] : text.split(' ').filter((n) => n !== '').map(Number);
+  });
+}
+
+/** Inodes of the sockets that a process has open, of its first `limit` descriptors. */
+export function socketsOf(pid: number, limit: number, root = '/proc'): number[] {
+  const names = readNames(`${root}/${pid}/fd`);
+  if (isUnavailable(names)) return [];
+  return names.slice(0, limit).flatMap((fd) => {
+    const inode = /^socket:\[([0-9]+)\]$/.exec(readLink(`${root}/${pid}/fd/${fd}`) ?? '')?.[1];
+    return inode === undefined ? [] : [Number(inode)];
+  });
+}
+
 /** Inode of the network namespace a process lives in; undefined when it has ended or may not be looked into. */
 export function namespaceInode(pid: number | 'self', root = '/proc'): number | undefined {
   const inode = /^net:\[([0-9]+)\]$/.exec(readLink(`${root}/${pid}/ns/net`) ?? '')?.[1];

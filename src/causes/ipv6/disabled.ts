@@ -72,7 +72,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     explanation: `IPv6 is switched off on ${chosen} in ${where} (${key} = 1). ${symptom.kind === 'drop' ? `IPv6 packets that come in there are dropped.` : `So there is neither an address nor a route for ${to}, and the call fails with ${symptom.kind === 'call' ? symptom.call.errno : ''}.`} Its IPv6 addresses went when it was switched off.`,
     culprit: { kind: 'sysctl', text: `${key} = 1 (disable_ipv6 on ${chosen})`, name: key, value: 1, effective: 1, interface: chosen },
     evidence: [symptomLine(evidence, symptom), { source: 'sysctl', text: off.map((d) => `net.ipv6.conf.${d}.disable_ipv6 = 1`).join(', ') }],
-    remedies: [{ text: `Switch IPv6 on again on ${chosen}.${lost.length === 0 ? ' Addresses that were set by hand have to be added again.' : ''}`, command: [sysctlSet(evidence, symptom.netns, set), ...lost.map((a) => `ip ${evidence.host.netnsNames.has(symptom.netns) && symptom.netns !== evidence.host.home ? `-n ${evidence.host.netnsNames.get(symptom.netns)} ` : ''}-6 addr replace ${a.address}/${a.prefixLength} dev ${chosen}`)].join(' && '), undo: sysctlSet(evidence, symptom.netns, set.map(([k]) => [k, 1] as const)), risk: 'low' }],
+    remedies: [{ text: `Switch IPv6 on again on ${chosen}.${lost.length === 0 ? ' Addresses that were set by hand have to be added again.' : ''}`, command: [sysctlSet(evidence, symptom.netns, set), ...lost.map((a) => iproute(evidence, symptom.netns, 'ip', `-6 addr replace ${a.address}/${a.prefixLength} dev ${shellQuote(chosen)}`))].join(' && '), undo: sysctlSet(evidence, symptom.netns, set.map(([k]) => [k, 1] as const)), risk: 'low' }],
   };
 }
 
