@@ -34,10 +34,12 @@ export interface WatchedCall {
 
 /** Errors that a receiver is told of a packet it had sent. */
 const RECEIVE_ERRNOS = [ERRNO.EPERM, ERRNO.EACCES, ERRNO.ECONNREFUSED, ERRNO.ECONNRESET, ERRNO.EHOSTUNREACH, ERRNO.ENETUNREACH, ERRNO.EMSGSIZE, ERRNO.EPROTO, ERRNO.ETIMEDOUT];
+/** Of those the ones that files do not give. */
+const READ_ERRNOS = [ERRNO.ECONNREFUSED, ERRNO.ECONNRESET, ERRNO.EHOSTUNREACH, ERRNO.ENETUNREACH, ERRNO.ETIMEDOUT];
 /** Numbers of the calls that are watched (arch/x86/entry/syscalls/syscall_64.tbl; include/uapi/asm-generic/unistd.h). */
 export const CALLS: Readonly<Record<string, readonly WatchedCall[]>> = {
-  x64: calls({ write: 1, writev: 20, socket: 41, connect: 42, sendto: 44, recvfrom: 45, sendmsg: 46, recvmsg: 47, bind: 49, setsockopt: 54, sendmmsg: 307 }),
-  arm64: calls({ write: 64, writev: 66, socket: 198, connect: 203, sendto: 206, recvfrom: 207, sendmsg: 211, recvmsg: 212, bind: 200, setsockopt: 208, sendmmsg: 269 }),
+  x64: calls({ read: 0, write: 1, writev: 20, socket: 41, connect: 42, sendto: 44, recvfrom: 45, sendmsg: 46, recvmsg: 47, bind: 49, setsockopt: 54, sendmmsg: 307, recvmmsg: 299 }),
+  arm64: calls({ read: 63, write: 64, writev: 66, socket: 198, connect: 203, sendto: 206, recvfrom: 207, sendmsg: 211, recvmsg: 212, bind: 200, setsockopt: 208, sendmmsg: 269, recvmmsg: 243 }),
 };
 
 function calls(nr: Readonly<Record<string, number>>): readonly WatchedCall[] {
@@ -52,9 +54,11 @@ function calls(nr: Readonly<Record<string, number>>): readonly WatchedCall[] {
     { name: 'connect', nr: at('connect'), fd: true, address: { argument: 1, length: 2 } },
     { name: 'bind', nr: at('bind'), fd: true, address: { argument: 1, length: 2 } },
     { name: 'socket', nr: at('socket'), fd: false, errnos: refused },
-    { name: 'setsockopt', nr: at('setsockopt'), fd: true, errnos: refused },
+    { name: 'setsockopt', nr: at('setsockopt'), fd: true, errnos: [...refused, ERRNO.ENODEV, ERRNO.ENOBUFS, ERRNO.EADDRNOTAVAIL] },
     { name: 'recvfrom', nr: at('recvfrom'), fd: true, errnos: RECEIVE_ERRNOS },
     { name: 'recvmsg', nr: at('recvmsg'), fd: true, errnos: RECEIVE_ERRNOS },
+    { name: 'recvmmsg', nr: at('recvmmsg'), fd: true, errnos: RECEIVE_ERRNOS },
+    { name: 'read', nr: at('read'), fd: true, errnos: READ_ERRNOS },
   ];
 }
 
@@ -86,6 +90,22 @@ export function callProgram(btf: Btf, arch: string, filter: boolean): Program | 
   a.load(8, R9, R6, 0); // struct pt_regs
   a.alu('neg', R7, 0);
   follow(a, R8, R9, nr, arch === 'arm64' ? 4 : 8);
+  // no local port is left for a datagram socket: inet_autobind says EAGAIN, as a full buffer does
+  a.jumpIf('ne', R7, ERRNO.EAGAIN, 'everyday');
+  for (const name of ['connect', 'sendto']) {
+    const call = watched.find((c) => c.name === name);
+    if (call === undefined || call.nr < 0) continue;
+    const next = a.fresh('again.next');
+    a.jumpIf('ne', R8, call.nr, next);
+    if (name === 'sendto') {
+      follow(a, R1, R9, argument(4));
+      a.jumpIf('eq', R1, 0, 'leave'); // connected: TCP, mostly
+    }
+    a.jump('watched');
+    a.label(next);
+  }
+  a.jump('leave');
+  a.label('everyday');
   for (const errno of EVERYDAY) a.jumpIf('eq', R7, errno, 'leave');
   for (const call of watched) {
     if (call.nr < 0) continue;
@@ -152,6 +172,13 @@ export function callProgram(btf: Btf, arch: string, filter: boolean): Program | 
   a.label('no-file');
   a.jump('leave');
   a.label('have-sock');
+  // a socket that has its port and says EAGAIN is only to be tried again
+  a.load(8, R1, FP, ERRNO_SLOT);
+  a.jumpIf('ne', R1, ERRNO.EAGAIN, 'meant');
+  a.jumpIf('eq', R7, 0, 'leave');
+  follow(a, R1, R7, offsets('sock', '__sk_common.skc_num') ?? 0, 2);
+  a.jumpIf('ne', R1, 0, 'leave');
+  a.label('meant');
 
   // namespace: of the socket, else of the task
   a.jumpIf('eq', R7, 0, 'no-sock');
