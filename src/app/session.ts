@@ -6,6 +6,7 @@ import type { Incident } from '../model/incident.ts';
 import { questionKey, type Question, type Topic } from '../model/question.ts';
 import type { HostRecord, RawRecord } from '../model/record.ts';
 import { isUnavailable } from '../model/unavailable.ts';
+import { createReady } from '../sources/sys/ready.ts';
 import { samplingLoss } from './sampling.ts';
 import { symbolsOnce } from './symbols.ts';
 import { createTimeline, type Timeline } from '../timeline/index.ts';
@@ -72,19 +73,26 @@ const BASELINE_NETNS = 8;
 /** Polled while watching: losses that no event tells of. */
 const POLLED: readonly { topic: Topic; argument: string }[] = [{ topic: 'proc', argument: 'net/netstat' }, { topic: 'proc', argument: 'net/snmp' }, { topic: 'proc', argument: 'net/snmp6' }, { topic: 'proc', argument: 'net/stat/nf_conntrack' }];
 const POLL_MS = 1_000;
-/** Neighbours that do not answer are looked for this often: the kernel itself reports them after three seconds. */
+/** Neighbours that do not answer are looked for this often, at rest at each look: the kernel itself reports them after three seconds. */
 const NEIGHBOUR_MS = 300;
 /** Logs are read again this often, the list of processes every tenth time. */
 const LOG_MS = 1_000;
-/** Between looks at the probes: while something happens, and at rest. */
+/** Between looks at the probes while something happens: what comes meanwhile is judged together. */
 const DRAIN_MS = 25;
-const REST_MS = 80;
+/** At rest the probes wake us. A look now and then is for what only time brings. */
+const REST_MS = 500;
+/** Probes that cannot wake us are looked at this often, more often for a while after something happened. */
+const LOOK_MS = 80;
 const MOVING = 40;
 /** Probes that tell what made a drop. */
 const MAKES_DROPS: ReadonlySet<string> = new Set(['exec-bpf', 'conntrack-events']);
 /** Counters are read while samples come, and now and then in between. */
 const COUNT_MS = 1_000;
 const BUSY_COUNT_MS = 100;
+/** Due a little early is due. */
+const SLACK_MS = 50;
+/** Its records are wanted with the next drop, not before. */
+const UNHURRIED = 'exec-bpf';
 const LATE_ANSWERS_MS = 3_000;
 
 /** The first column counts the entries of the whole host: it moves all the time and tells nothing. */
@@ -100,7 +108,6 @@ export function createSession(options: SessionOptions): Session {
   const losses: { source: string; count: number; text: string }[] = [];
   const inFlight = new Set<Promise<void>>();
   const lastText = new Map<string, string>();
-  const timers: NodeJS.Timeout[] = [];
   const judged = judgedUnder(options.filter);
   let eventsSeen = 0;
   let leftOut = 0;
@@ -154,7 +161,7 @@ export function createSession(options: SessionOptions): Session {
 
   const show = (incidents: readonly Incident[]): readonly Incident[] => ofCauses(options.onlyCauses, incidents);
 
-  const drain = (last = false): void => {
+  const drain = (last = false): number => {
     // a drop comes before the call that it makes fail: calls are drained first, so that no call is ahead of its drop. What
     // can have made a drop (a program's start, a deleted connection) is drained after it, so that it is known by then
     const records: RawRecord[] = [];
@@ -176,6 +183,7 @@ export function createSession(options: SessionOptions): Session {
       const counts = probes.drops.readCounts();
       if (counts !== undefined && !isUnavailable(counts)) take(counts);
     }
+    return moved;
   };
 
   /** A replay judges at the same points. */
@@ -188,6 +196,7 @@ export function createSession(options: SessionOptions): Session {
   const judge = (): void => {
     if (!dirty && !hasOpenWork()) return;
     dirty = false;
+    judgedAt = performance.now();
     const { incidents, questions } = diagnosis.judge(tick());
     for (const question of questions) void ask(question).then(judgeSoon);
     const visible = show(incidents);
@@ -204,8 +213,59 @@ export function createSession(options: SessionOptions): Session {
     });
   };
   let soon = false;
-  let quietSince = 0;
-  const hasOpenWork = (): boolean => ++quietSince % 20 === 0; // a look twice a second: incidents wait to be shown again
+  let judgedAt = 0;
+  const hasOpenWork = (): boolean => performance.now() - judgedAt >= REST_MS - SLACK_MS; // incidents wait to be shown again
+
+  const ready = createReady();
+  let running = false;
+  let ended = false;
+  /** Sleeps as long as nothing happens. `woken`: a probe said that there is something, and there was nothing. */
+  const pause = async (moved: boolean, woken: boolean): Promise<boolean> => {
+    const fds = ready === undefined || probes.armed.some((p) => p.fds === undefined) ? undefined : probes.armed.filter((p) => p.id !== UNHURRIED).flatMap((p) => p.fds?.() ?? []);
+    if (!moved && !woken && fds !== undefined) return (await ready?.wait(fds, REST_MS)) === true;
+    const ms = moved || woken || moving > 0 ? DRAIN_MS : LOOK_MS;
+    await new Promise((done) => setTimeout(done, ms));
+    return false;
+  };
+  const polled: { readonly every: number; readonly ask: () => void; last: number }[] = [
+    {
+      every: POLL_MS, last: 0,
+      ask: () => {
+        for (const netns of options.netns.slice(0, POLLED_NETNS)) for (const what of POLLED) void ask({ ...what, netns }, true);
+      },
+    },
+    {
+      every: NEIGHBOUR_MS, last: 0,
+      ask: () => {
+        for (const netns of options.netns.slice(0, POLLED_NETNS)) void ask({ topic: 'neighbour-waiting', netns }, true);
+      },
+    },
+    {
+      every: LOG_MS, last: 0,
+      ask: () => {
+        if (logRounds++ % 10 === 9) for (const netns of options.netns.slice(0, POLLED_NETNS)) void ask({ topic: 'processes', netns }, true);
+        for (const question of logs.values()) void ask(question, true);
+      },
+    },
+  ];
+  /** What is due, in one go: each time the process wakes costs more than what it then reads. */
+  const poll = (): void => {
+    const time = performance.now();
+    for (const p of polled) {
+      if (time - p.last < p.every - SLACK_MS) continue;
+      p.last = time;
+      p.ask();
+    }
+  };
+  const watch = async (): Promise<void> => {
+    for (let woken = false; !ended; ) {
+      const moved = drain() > 0;
+      judge();
+      poll();
+      woken = await pause(moved, woken && !moved);
+    }
+    ready?.close();
+  };
 
   return {
     netns: options.netns,
@@ -224,28 +284,13 @@ export function createSession(options: SessionOptions): Session {
       clearTimeout(timer);
     },
     run: () => {
-      const look = (): void => {
-        drain();
-        judge();
-        const next = setTimeout(look, moving > 0 ? DRAIN_MS : REST_MS);
-        timers[0] = next;
-      };
-      timers.push(
-        setTimeout(look, 0),
-        setInterval(() => {
-          for (const netns of options.netns.slice(0, POLLED_NETNS)) for (const polled of POLLED) void ask({ ...polled, netns }, true);
-        }, POLL_MS),
-        setInterval(() => {
-          for (const netns of options.netns.slice(0, POLLED_NETNS)) void ask({ topic: 'neighbour-waiting', netns }, true);
-        }, NEIGHBOUR_MS),
-        setInterval(() => {
-          if (logRounds++ % 10 === 9) for (const netns of options.netns.slice(0, POLLED_NETNS)) void ask({ topic: 'processes', netns }, true);
-          for (const question of logs.values()) void ask(question, true);
-        }, LOG_MS),
-      );
+      running = true;
+      setImmediate(() => void watch());
     },
     stop: async () => {
-      for (const timer of timers) clearInterval(timer);
+      ended = true;
+      if (running) ready?.wake();
+      else ready?.close();
       drain(true);
       stopping = true;
       judgeToEnd: for (const deadline = Date.now() + LATE_ANSWERS_MS; ; ) {

@@ -183,9 +183,10 @@ export function reserve(a: Assembler, ring: string, size: number, lostSlot: numb
   zeroRecord(a, size);
 }
 
-export function submit(a: Assembler): void {
+/** Hands the record over. The kernel wakes who waits, unless he has not read the one before yet; `quiet`: never (BPF_RB_NO_WAKEUP). */
+export function submit(a: Assembler, quiet = false): void {
   a.movReg(R1, R8);
-  a.mov(R2, 1); // BPF_RB_NO_WAKEUP: we poll
+  a.mov(R2, quiet ? 1 : 0);
   a.call(HELPER.ringbufSubmit);
 }
 

@@ -51,7 +51,7 @@ export function execProgram(btf: Btf): Program | { readonly missing: string } {
   a.alu('add', R1, EXEC.argv);
   a.movReg(R3, R9);
   a.call(HELPER.probeReadUser);
-  submit(a);
+  submit(a, true); // nobody waits for programs to start
   a.label('leave');
   a.mov(R0, 0);
   a.exit();

@@ -15,6 +15,8 @@ export interface ArmedProbe {
   readonly id: string;
   /** Moves what the kernel has ready into the sink; with `last`, also what is otherwise read now and then only. Never blocks. Returns the number of records moved. */
   drain(sink: Sink, last?: boolean): number;
+  /** Descriptors that can be read when there is something to drain. Absent: only looking tells. */
+  fds?(): readonly number[];
   /** Watch one more namespace from now on (a no-op when all are watched). */
   addNetns?(netns: Netns): void;
   close(): void;

@@ -34,6 +34,9 @@ const CONNECTIONS = 16_384;
 const CALL_COUNTS_NS = 200_000_000n;
 const RECORDS_A_DRAIN = 2_000;
 const LOST_SLOTS = 5;
+/** Between readings of what was lost: while records come, and at rest. */
+const BUSY_LOST_NS = 250_000_000n;
+const LOST_NS = 1_000_000_000n;
 
 /** System calls that the call probe watches here, for the first record of a capture. */
 export const watchedSyscalls = (): readonly (readonly [number, string])[] => (CALLS[process.arch] ?? []).map((c) => [c.nr, c.name] as const);
@@ -67,7 +70,7 @@ export const armDrops = (scope: Scope): DropProbe | Unavailable => {
   }
   const cpus = possibleCpus();
   const reader = createMapReader(maps.all['counts'] as BpfMap, cpus);
-  const probe = armed('drop-bpf', maps, [attached], ring, cpus, [
+  const probe = armed('drop-bpf', maps, 'ring', [attached], ring, cpus, [
     [DROP_LOST.ring, 'bpf-ring', 'drops were counted but not described: the ring buffer was full'],
     [DROP_LOST.counters, 'bpf-counters', `drops were not counted: more than ${COUNTERS} different counters`],
   ]);
@@ -99,7 +102,7 @@ export const armCalls: Arm = (scope) => {
   return {
     ...probe,
     drain: (sink, last = false) => {
-      const count = probe.drain(sink);
+      const count = probe.drain(sink, last);
       const now = process.hrtime.bigint();
       if (count > 0) due = true;
       if (!due || (now < next && !last)) return count;
@@ -200,20 +203,20 @@ function withRing(id: string, maps: Maps, attached: Attached | Unavailable, loss
     maps.close();
     return ring;
   }
-  return armed(id, maps, [attached], ring, possibleCpus(), losses);
+  return armed(id, maps, 'calls-ring', [attached], ring, possibleCpus(), losses);
 }
 
 type Losses = readonly (readonly [slot: number, source: string, text: string])[];
 
-function armed(id: string, maps: Maps, attached: readonly Attached[], ring: Ring, cpus: number, losses: Losses): ArmedProbe {
+function armed(id: string, maps: Maps, ringName: string, attached: readonly Attached[], ring: Ring, cpus: number, losses: Losses): ArmedProbe {
   const told = new Map<number, number>();
   const value = pinned(8 * cpus);
   let next = 0n;
   let open = true;
-  const lost = (sink: Sink): void => {
+  const lost = (sink: Sink, busy: boolean): void => {
     const now = process.hrtime.bigint();
-    if (now < next) return;
-    next = now + 250_000_000n;
+    if (now < next - (busy ? LOST_NS - BUSY_LOST_NS : 0n)) return;
+    next = now + LOST_NS;
     for (const [slot, source, text] of losses) {
       const key = Buffer.alloc(4);
       key.writeUInt32LE(slot);
@@ -227,12 +230,13 @@ function armed(id: string, maps: Maps, attached: readonly Attached[], ring: Ring
   };
   return {
     id,
-    drain: (sink) => {
+    drain: (sink, last = false) => {
       if (!open) return 0;
       const count = ring.drain(RECORDS_A_DRAIN, (bytes) => sink(rawRecord(bytes)));
-      lost(sink);
+      lost(sink, count > 0 || last);
       return count;
     },
+    fds: () => [(maps.all[ringName] as BpfMap).fd],
     addNetns: (netns) => watch(maps, [netns]),
     close: () => {
       if (!open) return;

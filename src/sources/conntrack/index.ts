@@ -98,6 +98,7 @@ function createProbe(registry: NetnsRegistry, scope: Scope, what: string, receiv
       refused.delete(netns);
       listen(netns);
     },
+    fds: () => [...listening.values()].map((l) => l.socket.fd),
     drain: (sink) => {
       let moved = 0;
       const now = process.hrtime.bigint();

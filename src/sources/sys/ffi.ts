@@ -2,8 +2,8 @@
  * The one door to libc. Every system call that Node does not have goes through here, so that another foreign
  * function interface could replace this file alone.
  *
- * All calls are synchronous and on the calling thread: setns(2) is per thread, and libuv's pool must not be used
- * between entering and leaving a namespace. Results are -errno on failure, like the kernel's own.
+ * All calls but {@link pollLater} are synchronous and on the calling thread: setns(2) is per thread, and libuv's pool must
+ * not be used between entering and leaving a namespace. Results are -errno on failure, like the kernel's own.
  */
 import koffi from 'koffi';
 
@@ -20,6 +20,7 @@ const c = {
   send: libc.func('intptr_t send(int fd, const void *bytes, size_t length, int flags)'),
   recv: libc.func('intptr_t recv(int fd, void *bytes, size_t length, int flags)'),
   poll: libc.func('int poll(void *fds, unsigned long count, int timeout)'),
+  eventfd: libc.func('int eventfd(unsigned int initial, int flags)'),
   ioctl: libc.func('int ioctl(int fd, unsigned long request, uint64_t argument)'),
   mmap: libc.func('void *mmap(uintptr_t address, size_t length, int protection, int flags, int fd, int64_t offset)'),
   munmap: libc.func('int munmap(void *address, size_t length)'),
@@ -86,6 +87,13 @@ export function pollReadable(fds: readonly number[], timeout: number): number {
   });
   return orErrno(c.poll(bytes, fds.length, timeout));
 }
+
+/** eventfd(2): a descriptor to end a wait with, or -errno. */
+export const eventfd = (): number => orErrno(c.eventfd(0, 0o2004000 /* EFD_CLOEXEC | EFD_NONBLOCK */));
+
+/** poll(2) on a thread of libuv's pool: the number of descriptors that can be read; 0 also when it was interrupted. `fds` stays untouched until then. */
+export const pollLater = (fds: Buffer, count: number, timeout: number): Promise<number> =>
+  new Promise((done, failed) => c.poll.async(fds, count, timeout, (error: unknown, ready: number) => (error instanceof Error ? failed(error) : done(Math.max(0, ready)))));
 
 /** A mapping shared with the kernel. `view` is the memory itself, no copy; it must not be touched after `unmap`. */
 export interface Mapping {

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import { isUnavailable, type Maybe, type Unavailable } from '../../model/unavailable.ts';
-import { AF_NETLINK, EACCES, EAGAIN, EINTR, ENOBUFS, EPERM, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, SOL_SOCKET, SO_RCVBUF, SO_RCVBUFFORCE, bind, errnoName, getsockname, getsockoptInt, pollReadable, recv, send, setsockopt, socket } from './ffi.ts';
+import { AF_NETLINK, EACCES, EAGAIN, EINTR, ENOBUFS, EPERM, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, SOL_SOCKET, SO_RCVBUF, SO_RCVBUFFORCE, bind, errnoName, getsockname, getsockoptInt, pinned, pollReadable, recv, send, setsockopt, socket } from './ffi.ts';
 import { withinNetns } from './netns.ts';
 
 /**
@@ -8,6 +8,7 @@ import { withinNetns } from './netns.ts';
  * asks. The socket belongs to the namespace in which it was opened, whatever the thread does later.
  */
 export interface NetlinkSocket {
+  readonly fd: number;
   /** The kernel's name for this socket: the requester in events that its own requests cause. */
   readonly portId: number;
   /** Bytes of receive buffer that the kernel granted (its own bookkeeping counts about 800 for a small message). */
@@ -58,6 +59,8 @@ const ENODEV = 19, EMSGSIZE = 90, EPROTONOSUPPORT = 93, EAFNOSUPPORT = 97;
 
 /** The kernel builds dump datagrams of up to 32 KiB (netlink_recvmsg), larger only for one very large message. */
 const DATAGRAM = 256 * 1024;
+/** Of all exchanges: they are synchronous. */
+let shared: Buffer | undefined;
 const ANSWER_MS = 2_000;
 const MOST_BYTES = 64 * 1024 * 1024;
 
@@ -94,20 +97,22 @@ function open(protocol: number, options: NetlinkOptions): Maybe<NetlinkSocket> {
 }
 
 function opened(fd: number, portId: number, what: string): NetlinkSocket {
-  const buffer = Buffer.from(new ArrayBuffer(DATAGRAM));
+  let own: Buffer | undefined; // for what waits until the next call; an exchange is over when it returns
   let sequence = 0;
   const exchange = (type: number, flags: number, body: Uint8Array, limit: number): Maybe<Dump> => {
     sequence = (sequence + 1) >>> 0;
     const sent = send(fd, message(type, flags, sequence, body));
     if (sent < 0) return refused(what, -sent);
-    return answer(fd, buffer, sequence, limit, what);
+    return answer(fd, (shared ??= pinned(DATAGRAM)), sequence, limit, what);
   };
   return {
+    fd,
     portId,
     receiveBuffer: getsockoptInt(fd, SOL_SOCKET, SO_RCVBUF),
     request: (type, flags, body) => exchange(type, flags | NLM_F_REQUEST | NLM_F_ACK, body, MOST_BYTES),
     dump: (type, body, limit = MOST_BYTES) => exchange(type, NLM_F_REQUEST | NLM_F_DUMP, body, limit),
     receive: () => {
+      const buffer = (own ??= pinned(DATAGRAM));
       for (;;) {
         const n = recv(fd, buffer, MSG_DONTWAIT);
         if (n > 0) return buffer.subarray(0, n);
