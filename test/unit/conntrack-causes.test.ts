@@ -117,6 +117,22 @@ test('SNAT gave two connections one tuple: the rule, and random ports as the rem
   assert.equal(f.remedies[0]?.command, 'ip netns exec blue iptables-legacy -t nat -R POSTROUTING 1 -o eth0 -p udp -j SNAT --to-source 10.0.2.1 --random-fully');
 });
 
+test('the DNS race of Kubernetes: A and AAAA of one socket, sent to two backends at once; before 5.6 the second is lost', () => {
+  const query = udpTuple('10.244.1.7', 41_234, '10.96.0.10', 53);
+  const to = (backend: string) => ({ reply: udpTuple(backend, 53, '10.244.1.7', 41_234), status: IPS.DST_NAT | IPS.DST_NAT_DONE | IPS.SRC_NAT_DONE });
+  const symptom = lost('POSTROUTING', udp('10.244.1.7', 41_234, '10.244.2.9', 53), { softirq: true, conntrack: carried(query, to('10.244.2.9')) });
+  const cluster: FakeEvidence = { host: { kernel: '4.19.0-27-amd64' }, before: [CLASH.before], answers: [CLASH.after, ...rules(), tableOf([])], conntrackEvents: [changed('new', entry(query, { reply: udpTuple('10.244.3.4', 53, '10.244.1.7', 41_234) }), 0, 0)] };
+  const f = found(judged(insertRace, symptom, cluster));
+  assert.match(f.explanation, /Two first packets of udp 10\.244\.1\.7:41234 → 10\.96\.0\.10:53 were sent at the same time on two CPUs and may have been sent to different backends/);
+  assert.match(f.explanation, /Kernels before 5\.6 \(this is 4\.19\.0-27-amd64\)/);
+  assert.ok(f.remedies.some((r) => /single-request-reopen/.test(r.text)));
+  assert.ok(f.remedies.some((r) => /5\.6 and later/.test(r.text)));
+  assert.ok(f.remedies.every((r) => !/6\.12/.test(r.text)));
+  // later kernels resolve it: the counter says so, and a packet that died there died of something else
+  const calm = counters({ clashres: 1 });
+  assert.equal(judged(insertRace, symptom, { ...cluster, host: { kernel: '6.18.44' }, before: [calm.before], answers: [calm.after, ...rules(), tableOf([])] }).outcome, 'ruled-out');
+});
+
 test('NAT ports exhausted: the rule, its range, and the same rule without it as the first remedy', () => {
   const full = GATEWAY(':5000-5002', [5000, 5001, 5002].map((to, i) => translated('10.0.1.2', 1000 + i, to)));
   const f = found(judged(natPortExhausted, forwarded(1009, 5001), full));

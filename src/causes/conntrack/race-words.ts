@@ -17,6 +17,7 @@ export function whyLost(s: Suspicion, evidence: Evidence, race: Race): string {
   if (protocol === 6 || protocol === 132) return `For ${protocolName(protocol).toUpperCase()} no kernel merges two such entries: the loser's packet is dropped and sent again later.`;
   if (protocol !== UDP && protocol !== UDPLITE) return `This kernel (${kernel}) merges such entries for UDP and few other protocols, not for ${protocolName(protocol)}, so it dropped the loser's packet.`;
   const translated = s.original !== undefined && s.reply !== undefined ? translationOf({ original: s.original, reply: s.reply }) : undefined;
+  if (translated?.destination !== undefined && olderThan(kernel, 5, 6)) return `Translation had given the two different backends, so their entries differ in the tuple that replies come by. Kernels before 5.6 (this is ${kernel}) cannot merge such entries, so the loser's packet was dropped; Linux 5.6 inserts the second one for the reply direction alone (commit 6a757c07e51f).`;
   if (translated !== undefined) return 'Translation had given the two different tuples, and the kernel merges only entries that are the same in both directions, so it dropped the loser\'s packet.';
   if (olderThan(kernel, 6, 12) && race.rivalry !== 'same-original') return `Kernels before 6.12 (this is ${kernel}) do not merge an entry with one of the opposite direction${s.bound === true ? ', once NAT is in use and has bound it, even to no change' : ''}; the loser's packet is dropped. Linux 6.12 does (commits a4e6a1031e77 and d8f84a9bc7c4).`;
   return `The kernel (${kernel}) could not merge the two entries, so it dropped the loser's packet.`;
@@ -44,6 +45,7 @@ export function remediesOf(s: Suspicion, evidence: Evidence, race: Race): Remedy
     if (unit !== undefined && /^[\w@.:-]+\.(service|timer)$/.test(unit) && unit !== 'cron.service' && unit !== 'ssh.service') remedies.push({ text: `Or stop ${unit}, from which it runs.`, command: `systemctl stop ${unit}`, undo: `systemctl start ${unit}`, risk: 'high' });
   }
   if (original?.protocol === UDP && original.destinationPort === 53) remedies.push({ text: 'For DNS: options single-request-reopen in /etc/resolv.conf of the clients (glibc), so that A and AAAA are not sent at once from one socket; or a caching resolver on the node.', risk: 'low' });
-  if (original?.protocol === UDP && olderThan(evidence.host.kernel, 6, 12) && race.rivalry !== 'same-reply') remedies.push({ text: `Linux 6.12 and later resolve this clash (a4e6a1031e77, d8f84a9bc7c4); this is ${evidence.host.kernel}.`, risk: 'medium' });
+  if (original?.protocol === UDP && translated?.destination !== undefined && olderThan(evidence.host.kernel, 5, 6)) remedies.push({ text: `Linux 5.6 and later resolve this clash (6a757c07e51f); this is ${evidence.host.kernel}.`, risk: 'medium' });
+  else if (original?.protocol === UDP && olderThan(evidence.host.kernel, 6, 12) && race.rivalry !== 'same-reply') remedies.push({ text: `Linux 6.12 and later resolve this clash (a4e6a1031e77, d8f84a9bc7c4); this is ${evidence.host.kernel}.`, risk: 'medium' });
   return remedies;
 }
