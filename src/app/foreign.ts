@@ -50,9 +50,11 @@ export function recogniseForeign(bytes: Uint8Array): Foreign | undefined {
 }
 
 const inflate: Inflate = (algorithm, bytes, size) => {
+  // in one piece as a rule: the size is told
+  const options = { maxOutputLength: size + 1, chunkSize: Math.max(64, Math.min(size + 1, 1 << 20)) };
   try {
-    if (algorithm === 'zlib') return inflateSync(bytes, { maxOutputLength: size + 1 });
-    return algorithm === 'zstd' ? zstdDecompressSync(bytes, { maxOutputLength: size + 1 }) : undefined;
+    if (algorithm === 'zlib') return inflateSync(bytes, options);
+    return algorithm === 'zstd' ? zstdDecompressSync(bytes, options) : undefined;
   } catch {
     return undefined; // damaged, or more than it says: the decoder tells
   }

@@ -4,6 +4,7 @@
  * Two ways: the functions (`u16be(bytes, at)`) give `undefined` past the end, for headers with a few fields; a
  * {@link Cursor} gives 0 and raises `short`, for long layouts that are checked once at the end.
  */
+import { rememberText } from './remember.ts';
 
 export const u8 = (b: Uint8Array, at: number): number | undefined => b[at];
 
@@ -52,13 +53,10 @@ export function cString(b: Uint8Array, at: number, size = b.length - at): string
 /** One character a byte. */
 export const latin1Text = (b: Uint8Array): string => latin1.decode(b);
 
+const macText = rememberText(6, 256, (b, at) => Array.from(b.subarray(at, at + 6), (x) => x.toString(16).padStart(2, '0')).join(':'));
+
 /** `0a:00:00:00:00:01`, or `undefined` when fewer than six bytes are there. */
-export function mac(b: Uint8Array, at: number): string | undefined {
-  if (at < 0 || at + 6 > b.length) return undefined;
-  let text = '';
-  for (let i = 0; i < 6; i++) text += (i === 0 ? '' : ':') + b[at + i]!.toString(16).padStart(2, '0');
-  return text;
-}
+export const mac = (b: Uint8Array, at: number): string | undefined => macText(b, at);
 
 /** Reads on from a position. Past the end every read gives 0, leaves the position at the end and raises `short`. */
 export class Cursor {

@@ -1,5 +1,7 @@
 /** Internet addresses as text and bytes. Text is canonical: dotted quad, RFC 5952 for IPv6. Nothing here throws. */
 
+import { rememberText } from './remember.ts';
+
 export interface InetAddress {
   readonly family: 4 | 6;
   /** Network order: 4 or 16 bytes. */
@@ -11,18 +13,12 @@ export interface InetPrefix extends InetAddress {
   readonly length: number;
 }
 
-/** `10.0.0.1`; undefined when fewer than four bytes are there. */
-export function ipv4Text(b: Uint8Array, at = 0): string | undefined {
-  if (at < 0 || at + 4 > b.length) return undefined;
-  return `${b[at]}.${b[at + 1]}.${b[at + 2]}.${b[at + 3]}`;
-}
+const ipv4 = rememberText(4, 1024, (b, at) => `${b[at]}.${b[at + 1]}.${b[at + 2]}.${b[at + 3]}`);
 
-/**
- * `fd00::1`, by RFC 5952: lower case, no leading zeros, the first longest run of two or more zero groups as `::`;
- * IPv4-mapped addresses as `::ffff:10.0.0.1`. Undefined when fewer than sixteen bytes are there.
- */
-export function ipv6Text(b: Uint8Array, at = 0): string | undefined {
-  if (at < 0 || at + 16 > b.length) return undefined;
+/** `10.0.0.1`; undefined when fewer than four bytes are there. */
+export const ipv4Text = (b: Uint8Array, at = 0): string | undefined => ipv4(b, at);
+
+const ipv6 = rememberText(16, 1024, (b, at) => {
   const groups: number[] = [];
   for (let i = 0; i < 8; i++) groups.push((b[at + 2 * i]! << 8) | b[at + 2 * i + 1]!);
   if (groups[5] === 0xffff && groups.slice(0, 5).every((g) => g === 0)) return `::ffff:${ipv4Text(b, at + 12)}`;
@@ -35,7 +31,13 @@ export function ipv6Text(b: Uint8Array, at = 0): string | undefined {
   }
   const hex = (from: number, to: number): string => groups.slice(from, to).map((g) => g.toString(16)).join(':');
   return best < 0 ? hex(0, 8) : `${hex(0, best)}::${hex(best + bestLength, 8)}`;
-}
+});
+
+/**
+ * `fd00::1`, by RFC 5952: lower case, no leading zeros, the first longest run of two or more zero groups as `::`;
+ * IPv4-mapped addresses as `::ffff:10.0.0.1`. Undefined when fewer than sixteen bytes are there.
+ */
+export const ipv6Text = (b: Uint8Array, at = 0): string | undefined => ipv6(b, at);
 
 export function inetText(family: number, b: Uint8Array, at = 0): string | undefined {
   return family === 4 ? ipv4Text(b, at) : ipv6Text(b, at);

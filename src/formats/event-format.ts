@@ -1,4 +1,4 @@
-import { u16be, u16le, u32be, u32le, u64be, u64le, cString } from '../base/bytes.ts';
+import { u32be, u32le, cString } from '../base/bytes.ts';
 
 /** A tracefs event's `format` file: where its fields lie in the payload, and the names of their values. */
 export interface EventFormat {
@@ -77,28 +77,29 @@ function integer(text: string): number | undefined {
   return m[2] === undefined ? value : value * 2 ** Number(m[2]);
 }
 
-/** An integer field of at most four bytes; undefined when the payload doesn't have it. `base` is the payload's start. */
-export function readNumber(b: Uint8Array, base: number, f: EventField | undefined, littleEndian = true): number | undefined {
-  if (f === undefined) return undefined;
+/** An integer field of at most four bytes; undefined when the payload, `length` bytes at `base`, doesn't have it. */
+export function readNumber(v: DataView, base: number, length: number, f: EventField | undefined, littleEndian = true): number | undefined {
+  if (f === undefined || !holds(v, base, length, f)) return undefined;
   const at = base + f.offset;
   switch (f.size) {
-    case 1: { const v = b[at]; return v === undefined || !f.signed ? v : (v << 24) >> 24; }
-    case 2: { const v = littleEndian ? u16le(b, at) : u16be(b, at); return v === undefined || !f.signed ? v : (v << 16) >> 16; }
-    case 4: { const v = littleEndian ? u32le(b, at) : u32be(b, at); return v === undefined || !f.signed ? v : v | 0; }
+    case 1: return f.signed ? v.getInt8(at) : v.getUint8(at);
+    case 2: return f.signed ? v.getInt16(at, littleEndian) : v.getUint16(at, littleEndian);
+    case 4: return f.signed ? v.getInt32(at, littleEndian) : v.getUint32(at, littleEndian);
     default: return undefined;
   }
 }
 
 /** An integer or pointer field of any size up to eight bytes. */
-export function readBig(b: Uint8Array, base: number, f: EventField | undefined, littleEndian = true): bigint | undefined {
-  if (f === undefined) return undefined;
+export function readBig(v: DataView, base: number, length: number, f: EventField | undefined, littleEndian = true): bigint | undefined {
+  if (f === undefined || !holds(v, base, length, f)) return undefined;
   if (f.size !== 8) {
-    const small = readNumber(b, base, f, littleEndian);
+    const small = readNumber(v, base, length, f, littleEndian);
     return small === undefined ? undefined : BigInt(small);
   }
-  const v = littleEndian ? u64le(b, base + f.offset) : u64be(b, base + f.offset);
-  return v === undefined || !f.signed ? v : BigInt.asIntN(64, v);
+  return f.signed ? v.getBigInt64(base + f.offset, littleEndian) : v.getBigUint64(base + f.offset, littleEndian);
 }
+
+const holds = (v: DataView, base: number, length: number, f: EventField): boolean => f.offset + f.size <= length && base >= 0 && base + f.offset + f.size <= v.byteLength;
 
 /** A text field: `char comm[16]`, or dynamic (`__data_loc char[]`). `length` is the payload's. */
 export function readText(b: Uint8Array, base: number, length: number, f: EventField | undefined, littleEndian = true): string | undefined {

@@ -50,11 +50,11 @@ function decodeIpv4(b: Uint8Array, at: number, length: number | undefined, quote
     if (!sameChecksum(found, computed)) defects.push({ kind: 'ip-checksum', text: `IPv4 header checksum ${hex4(found)}, computed ${hex4(computed)}` });
   }
   const options = headerLength > 20 ? ipv4Options(b, at + 20, Math.min(at + headerLength, b.length)) : undefined;
-  const ip: Ip = {
+  const plain: Ip = {
     version: 4, source, destination, protocol: b[at + 9]!, ttl: b[at + 8]!, totalLength, headerLength, tos: b[at + 1]!,
     id: u16be(b, at + 4)!, dontFragment: (fragment & 0x4000) !== 0, moreFragments: (fragment & 0x2000) !== 0, fragmentOffset: (fragment & 0x1fff) * 8,
-    ...(options === undefined ? {} : { options }),
   };
+  const ip = options === undefined ? plain : { ...plain, options };
   const end = isHuge || malformed ? at + (length ?? Math.max(totalLength, used)) : at + totalLength;
   return { ip, network: at, payload: at + used, end, addresses: at + 12, malformed, defects };
 }
@@ -112,6 +112,7 @@ function decodeIpv6(b: Uint8Array, at: number, length: number | undefined, quote
   }
   const end = isJumbo ? at + (length ?? b.length - at) : at + totalLength;
   if (!malformed && payload > end) defects.push({ kind: 'truncated', text: `IPv6 extension headers end at ${payload - at}, the packet at ${end - at}` });
-  const ip: Ip = { version: 6, source, destination, protocol, ttl: b[at + 7]!, totalLength: end - at, headerLength: payload - at, tos: (head >>> 20) & 0xff, ...fragment };
+  const plain: Ip = { version: 6, source, destination, protocol, ttl: b[at + 7]!, totalLength: end - at, headerLength: payload - at, tos: (head >>> 20) & 0xff };
+  const ip = fragment === undefined ? plain : { ...plain, ...fragment };
   return { ip, network: at, payload, end, addresses: at + 8, malformed, defects };
 }

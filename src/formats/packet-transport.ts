@@ -47,8 +47,8 @@ function nameOf(t: Transport): string {
 function read(b: Uint8Array, protocol: number, at: number): Transport | undefined {
   switch (protocol) {
     case UDP: {
-      const ports = readPorts(b, at);
-      return ports && { kind: 'udp', ...ports, length: u16be(b, at + 4) ?? 0, checksum: u16be(b, at + 6) ?? 0 };
+      const sourcePort = u16be(b, at), destinationPort = u16be(b, at + 2);
+      return sourcePort === undefined || destinationPort === undefined ? undefined : { kind: 'udp', sourcePort, destinationPort, length: u16be(b, at + 4) ?? 0, checksum: u16be(b, at + 6) ?? 0 };
     }
     case TCP: return readTcp(b, at);
     case ICMP: case ICMP6: return readIcmp(b, at, protocol === ICMP ? 'icmp' : 'icmp6');
@@ -86,10 +86,9 @@ function readTcp(b: Uint8Array, at: number): Transport | undefined {
     if (kind === 8 && size === 10) timestamp = u32be(b, i + 2);
     i += size;
   }
-  return {
-    kind: 'tcp', ...ports, flags: b[at + 13] ?? 0, sequence: sequence ?? 0, acknowledgement: acknowledgement ?? 0, window: window ?? 0, options,
-    ...(timestamp === undefined ? {} : { timestamp }),
-  };
+  const { sourcePort, destinationPort } = ports;
+  const tcp = { kind: 'tcp', sourcePort, destinationPort, flags: b[at + 13] ?? 0, sequence: sequence ?? 0, acknowledgement: acknowledgement ?? 0, window: window ?? 0, options } as const;
+  return timestamp === undefined ? tcp : { ...tcp, timestamp };
 }
 
 function readIcmp(b: Uint8Array, at: number, kind: 'icmp' | 'icmp6'): Transport | undefined {

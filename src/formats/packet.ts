@@ -1,6 +1,6 @@
 import { mac, u16be, u32be } from '../base/bytes.ts';
 import { ipv4Text } from '../base/inet.ts';
-import type { Arp, Defect, Ethernet, Packet, Transport } from '../model/packet.ts';
+import type { Arp, Ethernet, Packet, Transport } from '../model/packet.ts';
 import { decodeIp, type IpLayer } from './packet-ip.ts';
 import { decodeTransport, type TransportLayer } from './packet-transport.ts';
 import { decodeTunnel } from './packet-tunnel.ts';
@@ -48,33 +48,39 @@ export function decodePacket(bytes: Uint8Array, at: PacketAt): Packet {
 /** {@link decodePacket} for a packet within another. */
 export function decodeNested(bytes: Uint8Array, told: PacketAt, nesting: Nesting): Packet {
   if (nesting.depth > MAX_DEPTH) return { defects: [] };
-  const { network: toldNetwork, ...withoutNetwork } = told;
-  const at: PacketAt = toldNetwork !== undefined && (toldNetwork < 0 || toldNetwork >= bytes.length) ? withoutNetwork : told;
+  const at = told.network !== undefined && (told.network < 0 || told.network >= bytes.length) ? withoutNetwork(told) : told;
   const frame = decodeEthernet(bytes, at);
+  const packet = decodeNetwork(bytes, at, frame, nesting);
+  return frame === undefined ? packet : { ethernet: frame.ethernet, ...packet };
+}
+
+function withoutNetwork({ network: _, ...rest }: PacketAt): PacketAt {
+  return rest;
+}
+
+function decodeNetwork(bytes: Uint8Array, at: PacketAt, frame: Frame | undefined, nesting: Nesting): Packet {
   const start = networkStart(bytes, at, frame);
-  const ethernet = frame === undefined ? {} : { ethernet: frame.ethernet };
-  if (start === undefined) return { ...ethernet, defects: [] };
+  if (start === undefined) return { defects: [] };
   const { protocol, network } = start;
   const length = at.length === undefined ? undefined : at.length - (network - (at.network ?? network));
   if (protocol === ETH_P_ARP) {
     const arp = decodeArp(bytes, network);
-    return arp === undefined ? { ...ethernet, defects: [] } : { ...ethernet, arp, defects: [] };
+    return arp === undefined ? { defects: [] } : { arp, defects: [] };
   }
-  if (protocol !== ETH_P_IP && protocol !== ETH_P_IPV6) return { ...ethernet, defects: [] };
+  if (protocol !== ETH_P_IP && protocol !== ETH_P_IPV6) return { defects: [] };
   const layer = decodeIp(bytes, network, protocol === ETH_P_IP ? 4 : 6, length, nesting.quoted);
-  if (layer === undefined) return { ...ethernet, defects: [] };
+  if (layer === undefined) return { defects: [] };
   const at4 = layer.malformed && at.transport !== undefined && at.transport > network ? at.transport : layer.payload;
-  return { ...ethernet, ...above(bytes, layer, at4, nesting) };
+  return above(bytes, layer, at4, nesting);
 }
 
 function above(bytes: Uint8Array, layer: IpLayer, at: number, nesting: Nesting): Packet {
   const { ip } = layer;
-  const defects: Defect[] = [...layer.defects];
   const isLaterFragment = (ip.fragmentOffset ?? 0) > 0;
-  if (isLaterFragment) return { ip, defects };
+  if (isLaterFragment) return { ip, defects: layer.defects };
   const carried = decodeTransport(bytes, layer, at, nesting);
-  if (carried === undefined) return { ip, defects };
-  defects.push(...carried.defects);
+  if (carried === undefined) return { ip, defects: layer.defects };
+  const defects = carried.defects.length === 0 ? layer.defects : [...layer.defects, ...carried.defects];
   const base = { ip, transport: carried.transport, defects };
   const inner = { ...nesting, depth: nesting.depth + 1 };
   const tunnel = decodeTunnel(bytes, layer, at, carried.transport);

@@ -1,3 +1,4 @@
+import { netnsInode } from '../base/brand.ts';
 import { decodeConntrackDatagram } from '../formats/conntrack-message.ts';
 import type { CallEvent, DropEvent, DropReason, Event, ExecEvent } from '../model/event.ts';
 import type { HostRecord, RawRecord } from '../model/record.ts';
@@ -29,15 +30,12 @@ export function createTimeline(host: HostRecord, symbols: () => Symbols): Timeli
     },
   };
   let pages: TracePages | undefined;
-  const tracefs = (): TracePages => (pages ??= tracePages({ formats: host.formats, symbols, dropReasons: host.dropReasons }));
   const watched = new Set<number>(host.netns.map((n) => n.inode));
   /** tracefs watches every namespace, and knows that of a task in process context only. */
+  const otherwise = netnsInode(host.namespaces === 1 ? host.home : 0);
+  const tracefs = (): TracePages => (pages ??= tracePages({ formats: host.formats, symbols, dropReasons: host.dropReasons, otherwise }));
   const placed = (events: readonly (DropEvent | CallEvent | ExecEvent)[]): readonly Event[] =>
-    events.flatMap((event): readonly Event[] => {
-      if (event.kind !== 'drop' && event.kind !== 'call') return [event];
-      if (event.netns === 0) return [host.namespaces === 1 ? { ...event, netns: host.home } : event];
-      return watched.size === 0 || watched.has(event.netns) ? [event] : [];
-    });
+    watched.size === 0 ? events : events.filter((event) => (event.kind !== 'drop' && event.kind !== 'call') || event.netns === otherwise || watched.has(event.netns));
   const some = <T extends Event>(event: T | undefined): readonly Event[] => (event === undefined ? [] : [event]);
 
   return {

@@ -3,9 +3,10 @@ import { address, mono, netnsInode, type Mono } from '../base/brand.ts';
 import { cString } from '../base/bytes.ts';
 import { errnoText } from '../base/errno.ts';
 import { plainName } from '../base/symbol.ts';
-import { CALL, CALL_KEY, CALL_ROW, CONNECT_ARGS, COUNT_KEY, COUNT_ROW, DROP, EXEC, IP_SUMMED, kindWord, RECORD_KIND, SOCK, STACK_FRAMES, ARGV_BYTES, FILENAME_BYTES, HEAD_BYTES } from '../bpf/layout.ts';
+import { CALL, CALL_KEY, CALL_ROW, CONNECT_ARGS, COUNT_KEY, COUNT_ROW, DROP, EXEC, IP_SUMMED, kindWord, RECORD_KIND, SOCK, STACK_FRAMES, TUPLE_BYTES, ARGV_BYTES, FILENAME_BYTES, HEAD_BYTES } from '../bpf/layout.ts';
 import { decodePacket } from '../formats/packet.ts';
 import type { CallCountEvent, CallEvent, DropCountEvent, DropEvent, DropReason, ExecEvent, PacketConntrack, Place, SocketIdentity, Task, Tuple } from '../model/event.ts';
+import { forEach, remember } from '../base/remember.ts';
 import type { Symbols } from './symbols.ts';
 
 /** Names for what the records hold as numbers. */
@@ -18,45 +19,50 @@ export interface Names {
 const UNSET = 0xffff;
 const AF_INET = 2, AF_INET6 = 10;
 
-/** One drop sample; undefined when the bytes are not of this layout. */
+type Filling<T> = { -readonly [K in keyof T]: T[K] };
+
+/** One drop sample; undefined when the bytes are not of this layout. What repeats is one object for all its events. */
 export function decodeDrop(bytes: Uint8Array, names: Names): DropEvent | undefined {
   if (bytes.length < DROP.size) return undefined;
   const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (v.getUint32(DROP.kind, true) !== kindWord(RECORD_KIND.drop)) return undefined;
-  const symbols = names.symbols();
-  const stack = stackOf(v, symbols);
-  const place = symbols.find(address(v.getBigUint64(DROP.location, true)));
+  const named = namesIn(names.symbols());
+  const { places, softirq } = named.stack(v, DROP.stack, 2 * Math.min(Math.max(0, v.getInt32(DROP.stackBytes, true) >> 3), STACK_FRAMES));
   const protocol = v.getUint32(DROP.protocol, true);
   const length = v.getUint32(DROP.length, true);
-  const device = cString(bytes, DROP.device, 16);
-  const iif = v.getUint32(DROP.iif, true);
-  const socket = socketOf(bytes, v, DROP.sk);
-  const receiver = socketOf(bytes, v, DROP.receiver);
-  const conntrack = conntrackOf(bytes, v);
-  return {
+  const event: Filling<DropEvent> = {
     kind: 'drop',
     time: mono(v.getBigUint64(DROP.time, true)),
     cpu: v.getUint32(DROP.cpu, true),
     netns: netnsInode(v.getUint32(DROP.netns, true)),
     ifindex: v.getUint32(DROP.ifindex, true),
-    ...(device === '' ? {} : { interface: device }),
-    ...(iif === 0 ? {} : { incoming: iif }),
     skb: address(v.getBigUint64(DROP.skb, true)),
-    place,
+    place: named.place(v, DROP.location, 2),
     reason: names.reason(v.getUint32(DROP.reason, true)),
     protocol,
     length,
     mark: v.getUint32(DROP.mark, true),
-    packet: decodePacket(bytes.subarray(DROP.head, DROP.head + Math.min(v.getUint16(DROP.copied, true), HEAD_BYTES)), headersOf(v, protocol, length)),
-    stack,
-    softirq: stack.some((f) => f.name !== undefined && SOFTIRQ.has(plainName(f.name))),
-    task: taskOf(bytes, v, DROP),
-    ...(socket === undefined ? {} : { socket }),
-    ...(receiver === undefined ? {} : { receiver }),
-    ...(conntrack === undefined ? {} : { conntrack }),
+    packet: decodePacket(new Uint8Array(bytes.buffer, bytes.byteOffset + DROP.head, Math.min(v.getUint16(DROP.copied, true), HEAD_BYTES)), headersOf(v, protocol, length)),
+    stack: places,
+    softirq,
+    task: taskAt(v, DROP.pidTgid, TASK_WORDS),
     probe: 'bpf',
   };
+  const device = v.getUint8(DROP.device) === 0 ? '' : deviceAt(v, DROP.device, 4);
+  if (device !== '') event.interface = device;
+  const incoming = v.getUint32(DROP.iif, true);
+  if (incoming !== 0) event.incoming = incoming;
+  const socket = socketOf(v, DROP.sk);
+  if (socket !== undefined) event.socket = socket;
+  const receiver = socketOf(v, DROP.receiver);
+  if (receiver !== undefined) event.receiver = receiver;
+  const conntrack = conntrackOf(v);
+  if (conntrack !== undefined) event.conntrack = conntrack;
+  return event;
 }
+
+const bytesOf = (v: DataView): Uint8Array => new Uint8Array(v.buffer, v.byteOffset, v.byteLength);
+const deviceAt = remember(4, 64, (v, at) => cString(bytesOf(v), at, 16));
 
 /** Functions that only run in softirq: below them the current task is whoever was interrupted. */
 const SOFTIRQ: ReadonlySet<string> = new Set(['handle_softirqs', '__do_softirq', 'do_softirq', '__softirqentry_text_start', 'net_rx_action', 'process_backlog', '__irq_exit_rcu', 'run_ksoftirqd', 'call_timer_fn', 'run_timer_softirq', 'tasklet_action_common', 'rcu_core', 'asm_sysvec_apic_timer_interrupt', 'process_one_work']);
@@ -64,19 +70,30 @@ const SOFTIRQ: ReadonlySet<string> = new Set(['handle_softirqs', '__do_softirq',
 /** What lies between the program and the place that dropped: left out of the stack. */
 const TRACING = /^(bpf_|__bpf|__traceiter_|trace_|__perf_|perf_trace_|trace_event_raw_event_|bpf_trace_run|kfree_skb|__kfree_skb|sk_skb_reason_drop|consume_skb|kfree_skb_list)/;
 
-function stackOf(v: DataView, symbols: Symbols): readonly Place[] {
-  const bytes = v.getInt32(DROP.stackBytes, true);
+interface Stack {
+  readonly places: readonly Place[];
+  readonly softirq: boolean;
+}
+
+function readStack(v: DataView, at: number, words: number, symbols: Symbols): Stack {
   const frames: Place[] = [];
-  for (let i = 0; i < Math.min(Math.floor(bytes / 8), STACK_FRAMES); i++) {
-    const at = v.getBigUint64(DROP.stack + 8 * i, true);
-    if (at === 0n) break;
-    frames.push(symbols.findReturn(address(at)));
+  for (let i = 0; i < words; i += 2) {
+    const frame = v.getBigUint64(at + 4 * i, true);
+    if (frame === 0n) break;
+    frames.push(symbols.findReturn(address(frame)));
   }
   // the program's own frame has no symbol in kallsyms or one of BPF's; the dropping function comes behind kfree_skb and kin
   let from = 0;
   while (from < frames.length && (frames[from]?.name === undefined || TRACING.test(frames[from]?.name ?? ''))) from++;
-  return from === frames.length ? frames : frames.slice(from);
+  const places = from === frames.length ? frames : frames.slice(from);
+  return { places, softirq: places.some((f) => f.name !== undefined && SOFTIRQ.has(plainName(f.name))) };
 }
+
+/** Places and stacks by these symbols: as the symbols grow, they are read anew. */
+const namesIn = forEach((symbols: Symbols) => ({
+  place: remember(2, 256, (v, at) => symbols.find(address(v.getBigUint64(at, true)))),
+  stack: remember(2 * STACK_FRAMES, 256, (v, at, words) => readStack(v, at, words, symbols)),
+}));
 
 /** Where the headers are within the copied window; what is unset or cannot be is left out. */
 export function headersOf(v: DataView, protocol: number, length: number): Parameters<typeof decodePacket>[1] {
@@ -89,38 +106,34 @@ export function headersOf(v: DataView, protocol: number, length: number): Parame
   const hasNetwork = network !== 0 && network >= window && network <= data + length;
   // a network header that lies before the data, or at it, is a header; one behind it is left from another skb
   const macIs = mac !== UNSET && mac >= window && (!hasNetwork || network - mac >= 14);
-  return {
-    ...(macIs ? { mac: mac - window } : {}),
-    ...(hasNetwork && (!macIs || network > mac) ? { network: network - window } : macIs ? {} : { network: data - window }),
-    ...(transport !== UNSET && transport > network && transport >= window ? { transport: transport - window } : {}),
-    protocol,
-    ...(hasNetwork ? { length: length + (data - network) } : {}),
-    checksumOffloaded: summed === IP_SUMMED.partial || summed === IP_SUMMED.unnecessary,
-  };
+  const at: Filling<Parameters<typeof decodePacket>[1]> = { protocol, checksumOffloaded: summed === IP_SUMMED.partial || summed === IP_SUMMED.unnecessary };
+  if (macIs) at.mac = mac - window;
+  if (hasNetwork && (!macIs || network > mac)) at.network = network - window;
+  else if (!macIs) at.network = data - window;
+  if (transport !== UNSET && transport > network && transport >= window) at.transport = transport - window;
+  if (hasNetwork) at.length = length + (data - network);
+  return at;
 }
 
-function conntrackOf(bytes: Uint8Array, v: DataView): PacketConntrack | undefined {
-  const nfct = v.getBigUint64(DROP.nfct, true);
-  if (nfct === 0n) return undefined;
-  const info = Number(nfct & 7n);
-  const entry = nfct & ~7n;
+function conntrackOf(v: DataView): PacketConntrack | undefined {
+  const low = v.getUint32(DROP.nfct, true);
+  if (low === 0 && v.getUint32(DROP.nfct + 4, true) === 0) return undefined;
+  const info = low & 7; // NFCT_INFOMASK
+  const entry = v.getBigUint64(DROP.nfct, true) - BigInt(info);
   if (entry === 0n) return { address: address(0n), status: 0, info };
-  const original = tupleOf(bytes, v, DROP.original);
-  const reply = tupleOf(bytes, v, DROP.reply);
-  return {
-    address: address(entry),
-    status: Number(v.getBigUint64(DROP.status, true) & 0xffffffffn),
-    info,
-    ...(original === undefined ? {} : { original }),
-    ...(reply === undefined ? {} : { reply }),
-    mark: v.getUint32(DROP.ctMark, true),
-  };
+  const conntrack: Filling<PacketConntrack> = { address: address(entry), status: v.getUint32(DROP.status, true), info, mark: v.getUint32(DROP.ctMark, true) };
+  const original = tupleAt(v, DROP.original, TUPLE_WORDS);
+  if (original !== undefined) conntrack.original = original;
+  const reply = tupleAt(v, DROP.reply, TUPLE_WORDS);
+  if (reply !== undefined) conntrack.reply = reply;
+  return conntrack;
 }
 
 const PROTO_ICMP = 1, PROTO_ICMP6 = 58;
 
 /** struct nf_conntrack_tuple: 16 bytes source, u16 source port, u16 family, 16 bytes destination, u16 port, u8 protocol. */
-function tupleOf(bytes: Uint8Array, v: DataView, at: number): Tuple | undefined {
+function tupleOf(v: DataView, at: number): Tuple | undefined {
+  const bytes = bytesOf(v);
   const l3 = v.getUint16(at + 18, true);
   const protocol = v.getUint8(at + 38);
   const family = l3 === AF_INET ? 4 : l3 === AF_INET6 ? 6 : undefined;
@@ -136,73 +149,83 @@ function tupleOf(bytes: Uint8Array, v: DataView, at: number): Tuple | undefined 
   };
 }
 
-function socketOf(bytes: Uint8Array, v: DataView, at: number): SocketIdentity | undefined {
-  const sock = v.getBigUint64(at + SOCK.address, true);
-  if (sock === 0n) return undefined;
-  const family = v.getUint16(at + SOCK.family, true);
-  const type = v.getUint16(at + SOCK.type, true);
-  const inode = Number(v.getBigUint64(at + SOCK.inode, true));
-  const localPort = v.getUint16(at + SOCK.localPort, true);
-  const remotePort = v.getUint16(at + SOCK.remotePort);
-  const text = (from: number): string | undefined => (family === AF_INET ? ipv4Text(bytes, from) : family === AF_INET6 ? ipv6Text(bytes, from) : undefined);
-  const local = text(at + SOCK.local);
-  const remote = text(at + SOCK.remote);
-  const rcvbuf = v.getInt32(at + SOCK.rcvbuf, true);
-  return {
-    address: address(sock),
-    family,
-    ...(type === 0 ? {} : { type }),
-    protocol: v.getUint16(at + SOCK.protocol, true),
-    state: v.getUint8(at + SOCK.state),
-    ...(inode === 0 ? {} : { inode }),
-    ...(local === undefined ? {} : { local: endpoint(local, localPort) }),
-    ...(remote === undefined || remotePort === 0 ? {} : { remote: endpoint(remote, remotePort) }),
-    ...(rcvbuf === 0 ? {} : { receiveQueued: v.getInt32(at + SOCK.rmem, true), receiveBuffer: rcvbuf }),
-  };
+const TUPLE_WORDS = TUPLE_BYTES / 4;
+const tupleAt = remember(TUPLE_WORDS, 256, tupleOf);
+
+function socketOf(v: DataView, at: number): SocketIdentity | undefined {
+  return v.getUint32(at + SOCK.address, true) === 0 && v.getUint32(at + SOCK.address + 4, true) === 0 ? undefined : socketAt(v, at, SOCK.size / 4);
 }
 
-function taskOf(bytes: Uint8Array, v: DataView, at: { pidTgid: number; uid: number; comm: number; cgroup: number }): Task {
-  return {
-    pid: v.getUint32(at.pidTgid + 4, true),
-    tid: v.getUint32(at.pidTgid, true),
-    comm: cString(bytes, at.comm, 16),
-    uid: v.getUint32(at.uid, true),
-    cgroup: v.getBigUint64(at.cgroup, true),
+const socketAt = remember(SOCK.size / 4, 1024, (v, at): SocketIdentity => {
+  const family = v.getUint16(at + SOCK.family, true);
+  const socket: Filling<SocketIdentity> = {
+    address: address(v.getBigUint64(at + SOCK.address, true)),
+    family,
+    protocol: v.getUint16(at + SOCK.protocol, true),
+    state: v.getUint8(at + SOCK.state),
   };
-}
+  const type = v.getUint16(at + SOCK.type, true);
+  if (type !== 0) socket.type = type;
+  const inode = v.getUint32(at + SOCK.inode, true) + v.getUint32(at + SOCK.inode + 4, true) * 2 ** 32;
+  if (inode !== 0) socket.inode = inode;
+  if (family === AF_INET || family === AF_INET6) {
+    const bytes = bytesOf(v), version = family === AF_INET ? 4 : 6;
+    const remotePort = v.getUint16(at + SOCK.remotePort);
+    const local = inetText(version, bytes, at + SOCK.local), remote = remotePort === 0 ? undefined : inetText(version, bytes, at + SOCK.remote);
+    if (local !== undefined) socket.local = endpoint(local, v.getUint16(at + SOCK.localPort, true));
+    if (remote !== undefined) socket.remote = endpoint(remote, remotePort);
+  }
+  const buffer = v.getInt32(at + SOCK.rcvbuf, true);
+  if (buffer !== 0) {
+    socket.receiveQueued = v.getInt32(at + SOCK.rmem, true);
+    socket.receiveBuffer = buffer;
+  }
+  return socket;
+});
+
+/** Every record has its task like this: u64 pid and tgid, u32 uid, another u32, u64 cgroup, 16 bytes of comm. */
+const TASK_WORDS = 10;
+const taskAt = remember(TASK_WORDS, 256, (v, at): Task => ({
+  pid: v.getUint32(at + 4, true),
+  tid: v.getUint32(at, true),
+  comm: cString(bytesOf(v), at + 24, 16),
+  uid: v.getUint32(at + 8, true),
+  cgroup: v.getBigUint64(at + 16, true),
+}));
 
 /** One failed call. */
 export function decodeCall(bytes: Uint8Array, names: Names): CallEvent | undefined {
   if (bytes.length < CALL.size) return undefined;
   const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const kind = v.getUint32(CALL.kind, true);
-  if (kind === kindWord(RECORD_KIND.connect)) return connectOf(bytes, v);
+  if (kind === kindWord(RECORD_KIND.connect)) return connectOf(v);
   if (kind !== kindWord(RECORD_KIND.call)) return undefined;
   const syscall = names.syscall(v.getUint32(CALL.nr, true));
-  const args = Array.from({ length: 6 }, (_, i) => v.getBigUint64(CALL.args + 8 * i, true));
-  const destination = sockaddr(bytes, v, CALL.address, v.getUint32(CALL.addressLength, true));
-  const socket = socketOf(bytes, v, CALL.sk);
-  const length = syscall === 'sendto' || syscall === 'write' ? Number((args[2] ?? 0n) & 0xffffffffn) : undefined;
-  return {
+  const args: bigint[] = [];
+  for (let i = 0; i < 6; i++) args.push(v.getBigUint64(CALL.args + 8 * i, true));
+  const call: Filling<CallEvent> = {
     kind: 'call',
     time: mono(v.getBigUint64(CALL.time, true)),
     cpu: v.getUint32(CALL.cpu, true),
     netns: netnsInode(v.getUint32(CALL.netns, true)),
-    task: taskOf(bytes, v, CALL),
+    task: taskAt(v, CALL.pidTgid, TASK_WORDS),
     syscall,
     errno: errnoText(v.getUint32(CALL.errno, true)),
-    ...(syscall === 'socket' ? {} : { fd: Number((args[0] ?? 0n) & 0xffffffffn) }),
-    ...(destination === undefined ? {} : { destination }),
-    ...(length === undefined ? {} : { length }),
     args,
-    ...(socket === undefined ? {} : { socket }),
     seccomp: v.getUint32(CALL.seccomp, true) !== 0,
   };
+  if (syscall !== 'socket') call.fd = v.getUint32(CALL.args, true);
+  const destination = sockaddr(bytes, v, CALL.address, v.getUint32(CALL.addressLength, true));
+  if (destination !== undefined) call.destination = destination;
+  if (syscall === 'sendto' || syscall === 'write') call.length = v.getUint32(CALL.args + 16, true);
+  const socket = socketOf(v, CALL.sk);
+  if (socket !== undefined) call.socket = socket;
+  return call;
 }
 
 /** A TCP connection attempt that came to nothing. */
-function connectOf(bytes: Uint8Array, v: DataView): CallEvent {
-  const socket = socketOf(bytes, v, CALL.sk);
+function connectOf(v: DataView): CallEvent {
+  const socket = socketOf(v, CALL.sk);
   const at = CALL.args;
   const local = splitEndpoint(socket?.local ?? '');
   return {
@@ -210,7 +233,7 @@ function connectOf(bytes: Uint8Array, v: DataView): CallEvent {
     time: mono(v.getBigUint64(CALL.time, true)),
     cpu: v.getUint32(CALL.cpu, true),
     netns: netnsInode(v.getUint32(CALL.netns, true)),
-    task: taskOf(bytes, v, CALL),
+    task: taskAt(v, CALL.pidTgid, TASK_WORDS),
     syscall: 'connect',
     errno: errnoText(v.getUint32(CALL.errno, true)),
     ...(socket?.remote === undefined ? {} : { destination: socket.remote }),
@@ -239,7 +262,7 @@ export function decodeExec(bytes: Uint8Array): ExecEvent | undefined {
   return {
     kind: 'exec',
     time: mono(v.getBigUint64(EXEC.time, true)),
-    task: taskOf(bytes, v, EXEC),
+    task: taskAt(v, EXEC.pidTgid, TASK_WORDS),
     parent: v.getUint32(EXEC.parent, true),
     filename: cString(bytes, EXEC.filename, FILENAME_BYTES),
     argv,

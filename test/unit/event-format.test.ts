@@ -48,10 +48,11 @@ test('arrays, dynamic text and signs', () => {
   assert.equal(readText(payload, 4, 24, exec.fields.get('filename')), undefined, 'past the payload');
   const exit = parseEventFormat(text('sys_exit_sendto-6.18.format'));
   view.setBigInt64(16, -105n, true);
-  assert.equal(readBig(payload, 0, exit.fields.get('ret')), -105n);
+  assert.equal(readBig(view, 0, 40, exit.fields.get('ret')), -105n);
   view.setInt32(4, -2, true);
-  assert.equal(readNumber(payload, 0, exit.fields.get('common_pid')), -2);
-  assert.equal(readNumber(payload, 62, exit.fields.get('common_pid')), undefined);
+  assert.equal(readNumber(view, 0, 40, exit.fields.get('common_pid')), -2);
+  assert.equal(readNumber(view, 62, 40, exit.fields.get('common_pid')), undefined, 'past the bytes');
+  assert.equal(readNumber(view, 0, 6, exit.fields.get('common_pid')), undefined, 'past the payload');
 });
 
 test('values of print tables: hex, shifts, several tables, flags', () => {
@@ -65,5 +66,5 @@ test('any text, any payload', () => {
   assert.equal(parseEventFormat('').status, 'malformed');
   fuzzText({ seeds, rounds: 2000, decode: (t) => { const f = parseEventFormat(t); return [f.status, f.name, f.id, [...f.fields], [...f.names].map(([k, v]) => [k, [...v]])]; } });
   const format = parseEventFormat(text('sched_process_exec-6.18.format'));
-  fuzzBytes({ seeds: [new Uint8Array(40).fill(9)], rounds: 1000, decode: (b) => [...format.fields.values()].map((f) => [readBig(b, 1, f), readText(b, 1, b.length - 1, f), readText(b, 1, 1000, f)]) });
+  fuzzBytes({ seeds: [new Uint8Array(40).fill(9)], rounds: 1000, decode: (b) => [...format.fields.values()].map((f) => [readBig(new DataView(b.buffer, b.byteOffset, b.length), 1, b.length, f), readText(b, 1, b.length - 1, f), readText(b, 1, 1000, f)]) });
 });

@@ -52,11 +52,11 @@ for (const [name, version] of ['6.1', '6.12', '6.18'].flatMap((v) => [[`drops-${
         assert.equal((nanos + 500n) / 1000n, line.micros, `time of event ${i}`); // the kernel rounds
         assert.equal(view.getInt32(at + 4, true), line.tid);
         if (line.name === 'kfree_skb') {
-          const reason = readNumber(bytes, at, format!.fields.get('reason'));
-          assert.match(line.rest, new RegExp(`protocol=${readNumber(bytes, at, format!.fields.get('protocol'))} .*reason: ${format!.names.get('reason')!.get(reason!)}$`));
-        } else if (line.name === 'sys_exit_sendto') assert.equal(readBig(bytes, at, format!.fields.get('ret')), -1n);
+          const reason = readNumber(view, at, length, format!.fields.get('reason'));
+          assert.match(line.rest, new RegExp(`protocol=${readNumber(view, at, length, format!.fields.get('protocol'))} .*reason: ${format!.names.get('reason')!.get(reason!)}$`));
+        } else if (line.name === 'sys_exit_sendto') assert.equal(readBig(view, at, length, format!.fields.get('ret')), -1n);
         else {
-          assert.equal(readNumber(bytes, at, format!.fields.get('size')), line.frames);
+          assert.equal(readNumber(view, at, length, format!.fields.get('size')), line.frames);
           assert.equal(length, 16 + 8 * line.frames);
         }
       });

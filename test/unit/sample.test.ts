@@ -35,6 +35,20 @@ test('a drop on the way in: frame, IPv6, softirq, the full socket', () => {
   assert.deepEqual([family, inode, local, receiveQueued, receiveBuffer], [10, 815547, '[::1]:40002', 4608, 4608]);
 });
 
+test('the same record, with symbols that have grown: named anew', () => {
+  const record = bytes(file.drops[0]);
+  const bare = symbolsOf('');
+  assert.deepEqual([decodeDrop(record, { ...names, symbols: () => bare })?.place.name, decodeDrop(record, names)?.place.name], [undefined, 'nft_do_chain']);
+  assert.equal(decodeDrop(record, { ...names, symbols: () => bare })?.stack[0]?.name, undefined);
+  // and another task, socket or packet beside it is not taken for the first
+  const other = record.slice();
+  const v = new DataView(other.buffer);
+  v.setUint32(DROP.pidTgid + 4, 77, true);
+  v.setUint16(DROP.sk + 20, 4711, true);
+  const [a, b] = [decodeDrop(record, names), decodeDrop(other, names)];
+  assert.deepEqual([a?.socket?.local, b?.socket?.local, b?.task.pid, a?.task.comm === b?.task.comm, a?.task.pid === 77], ['127.0.0.1:40001', '127.0.0.1:4711', 77, true, false]);
+});
+
 test('a failed call: who, what, where to', () => {
   const call = decodeCall(bytes(file.call), names);
   assert.ok(call);
