@@ -30,7 +30,7 @@ export const cause: Cause = {
           confidence: 0.1,
           severity: 'warning',
           identity: `${symbol}|${reason.name}`,
-          explanation: `The kernel dropped packets in ${symbol} with reason ${reason.name}${device === undefined ? '' : ` on ${device}`} in ${where}. None of the causes whydrop knows fits what was seen. The stack below says which path the packet took.`,
+          explanation: `The kernel dropped packets in ${symbol} with reason ${reason.name}${device === undefined ? '' : ` on ${device}`} in ${where}. None of the causes whydrop knows fits what was seen. ${stack.length > 0 ? 'The stack below says which path the packet took.' : 'No stack was recorded; it would say which path the packet took.'}`,
           culprit: { kind: 'unknown', text: `${symbol}, reason ${reason.name}`, symbol, reason: reason.name },
           evidence: [{ source: 'drop probe', time: evidence.iso(symptom.first), text: `${reason.name} at ${symbol}${stack.length > 0 ? ` from ${stack.slice(0, 6).map((f) => f.name ?? '?').join(' < ')}` : ''}` }],
           remedies: [{ text: `Read what the kernel function does (whydrop explain ${symbol}) and record the loss for someone who knows this path (whydrop record -o drop.whydrop).`, risk: 'low' }],

@@ -57,6 +57,41 @@ test('the two snapshots alone: 155 lost packets; with one alone the second is as
   assert.match(one.reconstruction.facts.missing.map((m) => m.what).join('\n'), /a second snapshot of \/proc\/net\/stat\/nf_conntrack/);
 });
 
+test('2013 with a piece missing: the verdict is less sure, and asks for that piece', () => {
+  const files = readEvidence([fixture('openvpn-2013')]).files;
+  const whole = analyse(files).incidents[0]!.confidence;
+  const cases: readonly { readonly without: RegExp; readonly least: number; readonly most: number; readonly asks?: RegExp; readonly asksNot?: RegExp }[] = [
+    { without: /^conntrack-poll/, least: 0.5, most: whole - 0.1, asks: /conntrack -L once a second/ },
+    { without: /^conntrack-events/, least: 0.5, most: whole - 0.05, asks: /conntrack -E -o timestamp/ },
+    { without: /^vpn\.log/, least: 0.5, most: whole - 0.05, asks: /the log of the program whose packets are lost/ },
+    { without: /^kfree_skb\.filter/, least: 0.5, most: whole - 0.01 },
+    { without: /^ftrace-nostack/, least: whole, most: whole, asksNot: /stacks of the drops|\/proc\/kallsyms/ },
+    { without: /^kernel-options/, least: 0.5, most: whole, asks: /^uname -r$/m },
+    { without: /^ftrace-stacks/, least: 0.25, most: 0.45, asks: /stacks of the drops: echo 1 > options\/stacktrace/ },
+    { without: /^ftrace/, least: 0.25, most: 0.45, asks: /a trace of the drops: events\/skb\/kfree_skb/ },
+  ];
+  for (const { without, least, most, asks, asksNot } of cases) {
+    const left = files.filter((f) => !without.test(f.name.split('/').at(-1)!));
+    assert.ok(left.length < files.length);
+    const { incidents, reconstruction } = analyse(left);
+    const race = incidents.find((i) => i.cause.id === 'conntrack.insert-race');
+    assert.ok(race !== undefined && race.confidence >= least - 1e-9 && race.confidence <= most + 1e-9, `without ${without}: ${JSON.stringify(incidents.map((i) => [i.cause.id, i.confidence]))}`);
+    assert.equal(/fit an insert race, and do not prove it/.test(race.explanation), race.confidence < 0.45, `without ${without}`);
+    const missing = reconstruction.facts.missing.map((m) => m.what).join('\n');
+    if (asks !== undefined) assert.match(missing, asks);
+    if (asksNot !== undefined) assert.doesNotMatch(missing, asksNot);
+    // what was not looked at is no proof of innocence
+    for (const i of incidents) assert.doesNotMatch(JSON.stringify([i.ruledOut, i.explanation]), /no connections are tracked|none wrote a denial|no packet was dropped with it|The stack below says/, `without ${without}`);
+  }
+});
+
+test('the log alone: the cause is not known, nothing is claimed, the other pieces are asked for', () => {
+  const { incidents, reconstruction } = texts(readFileSync(`${fixture('openvpn-2013')}/vpn.log`, 'utf8'));
+  assert.deepEqual(incidents.map((i) => i.cause.id), ['unknown']);
+  assert.match(incidents[0]!.explanation, /whether a packet of it was dropped, and where, they do not say/);
+  assert.match(reconstruction.facts.missing.map((m) => m.what).join('\n'), /two snapshots[^]*iptables-save[^]*conntrack -L once a second[^]*conntrack -E[^]*a trace of the drops/);
+});
+
 test('2013 with counters that did not move, or a dropping rule that counted: no race is claimed', () => {
   const still = analyse([...readEvidence([fixture('openvpn-2013')]).files, recogniseEvidence('stat.txt', oldStat([0, 20, 30, 0]) + oldStat([0, 20, 30, 0]))]);
   assert.ok(still.incidents.every((i) => i.cause.id !== 'conntrack.insert-race'), JSON.stringify(still.incidents.map((i) => i.cause.id)));

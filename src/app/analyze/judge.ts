@@ -45,7 +45,7 @@ export function analyse(files: readonly EvidenceFile[]): Analysis {
     if (questions.length === 0 && round > 0) break;
     for (const question of questions) {
       const name = question.argument === undefined ? question.topic : `${question.topic} ${question.argument}`;
-      diagnosis.add({ kind: 'answer', time: end, question, body: { unavailable: 'missing', what: `looking for ${name}`, why: 'it is not among the files' } });
+      diagnosis.add({ kind: 'answer', time: end, question, body: { unavailable: 'failed', what: `looking for ${name}`, why: 'it is not among the files' } });
     }
   }
   const incidents = diagnosis.incidents(end).map((incident) => refine(incident, reconstruction));

@@ -24,10 +24,19 @@ export function refine(incident: Incident, { events, facts, realtimeOffset, host
   const twice = !facts.joined && incident.cause.id === 'conntrack.insert-race' && incident.where.symbol !== undefined ? Math.min(facts.confirmDrops.postrouting, facts.failedSends.length) : 0;
   const once: EvidenceLine[] = twice === 0 || twice >= incident.count ? [] : [{ source: 'counting', text: `${twice} of the refused sends in the log may be the traced drops at POSTROUTING: they are counted once` }];
   return {
-    ...incident, state: 'closed', explanation: unnumbered(incident.explanation), culprit: { ...incident.culprit, text: unnumbered(incident.culprit.text), ...(incident.culprit['pid'] === 0 ? { pid: undefined } : {}) }, ruledOut, victims, count: incident.count - (once.length === 0 ? 0 : twice),
+    ...incident, state: 'closed', explanation: unnumbered(incident.explanation).replace(LIVE_ONLY, '. The files tell of the call alone: whether a packet of it was dropped, and where, they do not say.'), culprit: { ...incident.culprit, text: unnumbered(incident.culprit.text), ...(incident.culprit['pid'] === 0 ? { pid: undefined } : {}) }, ruledOut, victims, count: incident.count - (once.length === 0 ? 0 : twice),
     cannotTell: [...(conntrack ? asked : []), ...cannotTell],
-    evidence: [...incident.evidence.map((e) => ({ ...e, text: unnumbered(e.text) })), ...once, ...(conntrack && facts.joined ? timeLine(incident, events, facts, realtimeOffset, host.netnsNames.get(incident.where.netns.inode as never)) : [])],
+    evidence: [...incident.evidence.map((e) => ({ ...e, source: sourceOf(e), text: unnumbered(e.text) })), ...once, ...(conntrack && facts.joined ? timeLine(incident, events, facts, realtimeOffset, host.netnsNames.get(incident.where.netns.inode as never)) : [])],
   };
+}
+
+/** What only a probe that saw every drop may say. */
+const LIVE_ONLY = ', and no packet was dropped with it. The kernel refused the call before it made a packet.';
+
+/** Probes did not run: their events were read in a trace, or calls in a log that does not know its pid. */
+function sourceOf(e: EvidenceLine): string {
+  if (e.source === 'call probe') return / by .*\(pid [1-9]/.test(e.text) ? 'trace' : 'log';
+  return e.source === 'drop probe' || e.source === 'exec probe' ? 'trace' : e.source;
 }
 
 /** A log that does not say which process wrote it. */

@@ -20,6 +20,11 @@ export function insertRaceFrom(facts: PostMortemFacts): Cause {
   return { ...live, needs: [], judge: (symptom, evidence) => judge(symptom, evidence, facts) };
 }
 
+/** Below, the pieces fit the race and no more. */
+const PROVEN = 0.45;
+/** With live entries deleted just then, and a sender refused. */
+const SUSPECTED = 0.25;
+
 interface Weighed {
   readonly points: number;
   readonly lines: readonly EvidenceLine[];
@@ -33,12 +38,13 @@ function judge(symptom: Symptom, evidence: Evidence, facts: PostMortemFacts): Fi
   if (rule !== undefined && counted === undefined) return ruledOut(`a rule that drops has counted packets meanwhile: ${rule.text}`);
   const deletion = deletionBefore(symptom, evidence, facts);
   const { points, lines } = weigh(symptom, evidence, facts, counted, deletion);
-  if (points < 0.45) return cannotTell('the pieces at hand do not show that entries were deleted or inserts failed', facts.missing[0]?.what ?? 'two snapshots of /proc/net/stat/nf_conntrack');
   const deleted = deletionIn(facts);
+  const thin = points < PROVEN;
+  if (points < (deleted ? SUSPECTED : PROVEN)) return cannotTell(deleted ? 'entries were deleted, but the pieces at hand do not show that inserts failed or where packets were lost' : 'the pieces at hand do not show that entries were deleted or inserts failed', facts.missing[0]?.what ?? 'two snapshots of /proc/net/stat/nf_conntrack');
   return {
     outcome: 'found', confidence: Math.min(0.9, points), severity: 'warning',
     identity: deletion !== undefined ? `delete ${deletion.author.process?.cmdline ?? deletion.author.process?.comm ?? 'by an unknown process'}` : deleted ? 'delete by an unknown process' : 'first packets',
-    explanation: `${what(symptom, evidence, facts, counted)} ${deletion !== undefined ? `${deletionText(deletion)} just before, live ones too, so every flow was new for a moment, and packets of both directions raced to make its entry again.` : deleted ? 'Somebody deleted the entries of the connection table all at once, live ones too, so every flow was new for a moment, and packets of both directions raced to make its entry again.' : 'Two packets of one flow raced to make its entry.'} ${loser(facts)}`,
+    explanation: `${thin ? 'The pieces at hand fit an insert race, and do not prove it. ' : ''}${what(symptom, evidence, facts, counted)} ${deletion !== undefined ? `${deletionText(deletion)} just before, live ones too, so every flow was new for a moment, and packets of both directions raced to make its entry again.` : deleted ? 'Somebody deleted the entries of the connection table all at once, live ones too, so every flow was new for a moment, and packets of both directions raced to make its entry again.' : 'Two packets of one flow raced to make its entry.'} ${loser(facts)}`,
     culprit: deletion !== undefined
       ? { kind: 'process', text: deletionText(deletion), ...(deletion.author.process === undefined ? { port: deletion.author.port } : { pid: deletion.author.process.pid, comm: deletion.author.process.comm }), flush: deletion.flush ?? false }
       : deleted

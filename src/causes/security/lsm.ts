@@ -9,7 +9,7 @@ import { ownerOf } from '../../evidence/socket/owner.ts';
 import type { Cause } from '../../model/cause.ts';
 import type { CallEvent, DropEvent } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
-import { NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
+import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
 import type { EvidenceLine } from '../../model/incident.ts';
 import { isUnavailable } from '../../model/unavailable.ts';
 
@@ -46,6 +46,7 @@ function judgeCall(call: CallEvent, evidence: Evidence): Finding {
     ...(landlock ? ['a Landlock domain (it refuses TCP connect and bind with EACCES, and the process has set no_new_privs)'] : []),
     ...bpf.map((p) => `the BPF LSM program ${programText(p)}`),
   ];
+  if (suspects.length === 0 && isUnavailable(rest.process) && isUnavailable(log)) return cannotTell('neither the process nor the kernel log could be looked at', 'dmesg, and /proc/PID/attr/current of the process while it runs');
   if (suspects.length === 0 && (call.errno !== 'EACCES' || seccomp)) return ruledOut('no security module has a profile for the process, and none wrote a denial');
   const main = landlock && label === undefined && bpf.length === 0 ? 'Landlock' : label !== undefined ? `the profile ${label}` : 'a security module';
   const confidence = landlock && label === undefined ? (seccomp ? 0.6 : 0.88) : suspects.length > 0 ? (seccomp ? 0.5 : 0.7) : 0.45;
