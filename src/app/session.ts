@@ -108,6 +108,7 @@ export function createSession(options: SessionOptions): Session {
   const losses: { source: string; count: number; text: string }[] = [];
   const inFlight = new Set<Promise<void>>();
   const lastText = new Map<string, string>();
+  const lastSign = new Map<string, string>();
   const judged = judgedUnder(options.filter);
   let eventsSeen = 0;
   let leftOut = 0;
@@ -157,6 +158,14 @@ export function createSession(options: SessionOptions): Session {
     });
     inFlight.add(asked);
     return asked.finally(() => inFlight.delete(asked));
+  };
+
+  const askIfMoved = (question: Question): void => {
+    const key = questionKey(question);
+    const sign = probes.snapshots.sign?.(question);
+    if (sign !== undefined && lastSign.get(key) === sign) return;
+    if (sign !== undefined) lastSign.set(key, sign);
+    void ask(question, true);
   };
 
   const show = (incidents: readonly Incident[]): readonly Incident[] => ofCauses(options.onlyCauses, incidents);
@@ -243,7 +252,7 @@ export function createSession(options: SessionOptions): Session {
     {
       every: LOG_MS, last: 0,
       ask: () => {
-        if (logRounds++ % 10 === 9) for (const netns of options.netns.slice(0, POLLED_NETNS)) void ask({ topic: 'processes', netns }, true);
+        if (logRounds++ % 10 === 9) for (const netns of options.netns.slice(0, POLLED_NETNS)) askIfMoved({ topic: 'processes', netns });
         for (const question of logs.values()) void ask(question, true);
       },
     },

@@ -16,6 +16,8 @@ import * as rules from './rules.ts';
 export interface Snapshots {
   /** Never rejects: what stands in the way of an answer is the answer. */
   ask(question: Question): Promise<AnswerRecord>;
+  /** A text that changes when the answer to a question does, had for less; undefined where only asking tells. */
+  sign?(question: Question): string | undefined;
   /** Whether a process is one of the programs that were run for an answer. */
   owns(pid: number): boolean;
   /** Ends what is still being read; its questions are answered with that. */
@@ -78,6 +80,7 @@ export function createSnapshots(options: SnapshotOptions): Snapshots {
       const time = mono(process.hrtime.bigint());
       return { record: 'answer', time, question, body: await answer(question, question.netns === undefined || question.netns === own ? 'own' : options.netnsPath(question.netns), desk) };
     },
+    sign: ({ topic, netns }) => (topic === 'processes' ? processes.processesSign(netns ?? own ?? 0) : undefined),
     owns: (pid) => commands.owns(pid),
     close: () => commands.close(),
   };

@@ -2,6 +2,7 @@ import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
 import { readLogTails } from '../log-tail.ts';
 import { listNetns } from '../netns.ts';
 import { allPids, namespaceInode, readProcess } from '../process.ts';
+import { readLink } from '../read.ts';
 import { badArgument, type Body, type Reader } from './reader.ts';
 
 const PROCESSES = 2_000;
@@ -26,6 +27,13 @@ export const processes: Reader = (task) => {
   }
   return JSON.stringify(all);
 };
+
+/** Changes when a process begins or ends in the namespace, or runs another program: two links a process, where {@link processes} reads five files. */
+export function processesSign(netns: number): string {
+  let sign = '';
+  for (const pid of allPids()) if (namespaceInode(pid) === netns) sign += `${pid} ${readLink(`/proc/${pid}/exe`) ?? ''}\n`;
+  return sign;
+}
 
 export const socketOwner: Reader = async (task) => {
   const inode = number(task.argument);

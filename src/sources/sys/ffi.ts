@@ -47,9 +47,10 @@ export const EPERM = 1, ENOENT = 2, EINTR = 4, EAGAIN = 11, EACCES = 13, EBUSY =
 
 /** Name of an errno, as in a message: `EACCES`. */
 export function errnoName(errno: number): string {
-  const name = Object.entries(koffi.os.errno).find(([, number]) => number === errno)?.[0];
-  return name ?? `errno ${errno}`;
+  if (errnoNames.size === 0) for (const [name, number] of Object.entries(koffi.os.errno)) if (!errnoNames.has(number)) errnoNames.set(number, name);
+  return errnoNames.get(errno) ?? `errno ${errno}`;
 }
+const errnoNames = new Map<number, string>();
 
 /** syscall(2) with six arguments; `b` may be a Buffer. */
 export function syscall(nr: number, a: number | bigint, b: Uint8Array | null, c_: number | bigint, d: number | bigint = 0, e: number | bigint = 0, f: number | bigint = 0): number {

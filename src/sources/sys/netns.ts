@@ -10,30 +10,45 @@ import { CLONE_NEWNET, errnoName, setns } from './ffi.ts';
  * CAP_SYS_ADMIN for nothing. `path` is `/run/netns/NAME`, `/proc/PID/ns/net` or `/proc/self/fd/N`.
  */
 export function withinNetns<T>(path: string, work: () => T): T | Unavailable {
-  let home: number | undefined;
-  let there: number | undefined;
+  assert(!away, `entering ${path} from another namespace`);
+  let way: Home;
+  let there: number;
   try {
-    home = openSync('/proc/thread-self/ns/net', 'r');
+    way = home ??= openHome();
     there = openSync(path, 'r');
   } catch (error) {
-    if (home !== undefined) closeSync(home);
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
     return { unavailable: code === 'ENOENT' ? 'missing' : 'permission', what: `opening ${path}`, why: code };
   }
   try {
-    if (fstatSync(home).ino === fstatSync(there).ino) return work();
+    if (way.inode === fstatSync(there).ino) return work();
     const entered = setns(there, CLONE_NEWNET);
     if (entered < 0) {
       return { unavailable: 'permission', what: `entering ${path}`, why: errnoName(-entered), fix: 'run as root, or with CAP_SYS_ADMIN' };
     }
+    away = true;
     try {
       return work();
     } finally {
-      const back = setns(home, CLONE_NEWNET);
+      away = false;
+      const back = setns(way.fd, CLONE_NEWNET);
       assert(back === 0, `leaving ${path}: ${errnoName(-back)}`);
     }
   } finally {
     closeSync(there);
-    closeSync(home);
   }
+}
+
+/** The way back, held open: this thread leaves its namespace here only. */
+interface Home {
+  readonly fd: number;
+  readonly inode: number;
+}
+
+let home: Home | undefined;
+let away = false;
+
+function openHome(): Home {
+  const fd = openSync('/proc/thread-self/ns/net', 'r');
+  return { fd, inode: fstatSync(fd).ino };
 }
