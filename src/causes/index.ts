@@ -18,6 +18,7 @@ import { cause as conntrackNatPortExhausted } from './conntrack/nat-port-exhaust
 import { cause as conntrackTableFull } from './conntrack/table-full.ts';
 import { cause as cpuBacklogFull } from './cpu/backlog-full.ts';
 import { cause as errnoNotADrop } from './errno/not-a-drop.ts';
+import { cause as icmpEchoIgnored } from './icmp/echo-ignored.ts';
 import { cause as ipBadChecksum } from './ip/bad-checksum.ts';
 import { cause as ipFragmentMemory } from './ip/fragment-memory.ts';
 import { cause as ipFragmentTimeout } from './ip/fragment-timeout.ts';
@@ -103,6 +104,7 @@ export const causes: readonly Cause[] = [
   conntrackTableFull,
   cpuBacklogFull,
   errnoNotADrop,
+  icmpEchoIgnored,
   ipBadChecksum,
   ipFragmentMemory,
   ipFragmentTimeout,

@@ -87,6 +87,7 @@ export function decodeRoutes(source: string, family: 4 | 6): Decoded<Route> {
       ...optional('scope', text(o, 'scope')),
       ...optional('mtu', number(metrics, 'mtu')),
       ...optional('hopLimit', number(metrics, 'hoplimit')),
+      ...optional('nexthopId', number(o, 'nhid')),
     };
   });
 }

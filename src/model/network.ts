@@ -52,6 +52,8 @@ export interface Route {
   readonly flags: readonly string[]; //     linkdown, dead, onlink…
   readonly mtu?: number;
   readonly hopLimit?: number;
+  /** Id of the nexthop object (ip-nexthop(8)) that says where it leads. */
+  readonly nexthopId?: number;
   readonly nexthops: readonly { readonly gateway?: string; readonly device?: string; readonly flags: readonly string[] }[];
 }
 

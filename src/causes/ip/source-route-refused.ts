@@ -35,8 +35,17 @@ export const cause: Cause = {
     const conf = six ? ipv6Conf(evidence, drop.netns, 'accept_source_route', device) : ipv4Conf(evidence, drop.netns, 'accept_source_route', device);
     if (isUnavailable(conf)) return cannotTell(unavailableText(conf), 'accept_source_route of the interface');
     const accepted = six ? conf.all >= 0 && conf.device >= 0 : conf.effective !== 0;
-    if (accepted) return ruledOut(`accept_source_route is on for ${device}`);
     const where = netnsText(evidence, drop.netns);
+    if (accepted && six) {
+      return {
+        outcome: 'found', confidence: 0.9, severity: 'warning', identity: `routing header|${ip.source}`,
+        explanation: `Packets from ${ip.source} to ${ip.destination} came in on ${device} in ${where} with a routing header of a type that the kernel does not take there. Type 0 is forbidden (RFC 5095), segment routing (type 4) has to be switched on for the interface, others are unknown. The sender is told by ICMPv6 parameter problem.`,
+        culprit: { kind: 'peer', text: `${ip.source} sends IPv6 routing headers that ${where} does not take`, address: ip.source },
+        evidence: [dropLine(evidence, drop), { source: 'packet bytes', text: 'IPv6 routing header' }],
+        remedies: [{ text: `Have ${ip.source} send without the routing header; for segment routing: net.ipv6.conf.${device}.seg6_enabled=1 here, where its senders are trusted.`, risk: 'low' }],
+      };
+    }
+    if (accepted) return ruledOut(`accept_source_route is on for ${device}`);
     const on = six ? 0 : 1;
     const settings = ([[conf.allKey, conf.all], [conf.key, conf.device]] as const).filter(([, v]) => (six ? v < 0 : v === 0));
     return {

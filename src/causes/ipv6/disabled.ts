@@ -1,11 +1,13 @@
 import { incomingDevice, routedPacket } from '../../evidence/network/packet.ts';
-import { addresses, links, sysctls } from '../../evidence/network/read.ts';
+import { peerOf } from '../../evidence/network/hosts.ts';
+import { addresses, linkNamed, links, sysctls } from '../../evidence/network/read.ts';
 import { decideRoute } from '../../evidence/network/routing.ts';
 import { sysctlSet } from '../../evidence/network/sysctl.ts';
 import { isMulticastAddress, linkState, symbolOf, symptomLine } from '../../evidence/network/words.ts';
 import { iproute, netnsText } from '../../evidence/netns.ts';
 import { shellQuote } from '../../base/text.ts';
 import type { Cause } from '../../model/cause.ts';
+import type { DropEvent } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
 import type { Symptom } from '../../model/symptom.ts';
@@ -46,7 +48,8 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     if (!routed.to.includes(':')) return NOT_APPLICABLE;
     to = routed.to;
   }
-  const narrow = tooNarrow(symptom, evidence, device, to);
+  const chatter = symptom.kind === 'drop' && to !== undefined && isMulticastAddress(to) && !forUs(symptom.drop, evidence, device);
+  const narrow = tooNarrow(symptom, evidence, device, to, chatter);
   if (narrow !== undefined) return narrow;
   const values = sysctls(evidence, symptom.netns, 'net/ipv6/conf/*/disable_ipv6');
   const own = addresses(evidence, symptom.netns);
@@ -67,8 +70,8 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   return {
     outcome: 'found',
     confidence: symptom.kind === 'drop' ? 0.97 : 0.96,
-    severity: symptom.kind === 'drop' && to !== undefined && isMulticastAddress(to) ? 'info' : 'warning',
-    identity: `${symptom.kind === 'drop' && to !== undefined && isMulticastAddress(to) ? 'chatter|' : ''}disable_ipv6|${chosen}`, // chatter must not speak for what was lost
+    severity: chatter ? 'info' : 'warning',
+    identity: `${chatter ? 'chatter|' : ''}disable_ipv6|${chosen}`, // chatter must not speak for what was lost
     explanation: `IPv6 is switched off on ${chosen} in ${where} (${key} = 1). ${symptom.kind === 'drop' ? `IPv6 packets that come in there are dropped.` : `So there is neither an address nor a route for ${to}, and the call fails with ${symptom.kind === 'call' ? symptom.call.errno : ''}.`} Its IPv6 addresses went when it was switched off.`,
     culprit: { kind: 'sysctl', text: `${key} = 1 (disable_ipv6 on ${chosen})`, name: key, value: 1, effective: 1, interface: chosen },
     evidence: [symptomLine(evidence, symptom), { source: 'sysctl', text: off.map((d) => `net.ipv6.conf.${d}.disable_ipv6 = 1`).join(', ') }],
@@ -76,10 +79,20 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   };
 }
 
+const NEIGHBOUR_SOLICITATION = 135;
+
+/** A question for a neighbour that only this host can be: on a veth pair, which has two ends. */
+function forUs(drop: DropEvent, evidence: Evidence, device: string | undefined): boolean {
+  const { ip, transport } = drop.packet;
+  if (transport?.kind !== 'icmp6' || transport.type !== NEIGHBOUR_SOLICITATION || ip?.source === '::' || device === undefined) return false;
+  const own = linkNamed(evidence, drop.netns, device), peer = peerOf(evidence, drop.netns, device);
+  return !isUnavailable(own) && own.master === undefined && peer !== undefined && !isUnavailable(peer) && peer.link.master === undefined;
+}
+
 const LEAST_MTU = 1280; // RFC 8200 section 5: below it the kernel takes IPv6 off the device
 
 /** IPv6 is off because the MTU is too small for it; undefined when that is not so. */
-function tooNarrow(symptom: Symptom, evidence: Evidence, device: string | undefined, to: string | undefined): Finding | undefined {
+function tooNarrow(symptom: Symptom, evidence: Evidence, device: string | undefined, to: string | undefined, chatter: boolean): Finding | undefined {
   const all = links(evidence, symptom.netns);
   if (isUnavailable(all)) return all.unavailable === 'pending' ? cannotTell(unavailableText(all), 'ip link') : undefined;
   const link = all.find((l) => l.mtu > 0 && l.mtu < LEAST_MTU && l.up && (device === undefined || l.name === device));
@@ -91,9 +104,9 @@ function tooNarrow(symptom: Symptom, evidence: Evidence, device: string | undefi
   const set = (mtu: number): string => iproute(evidence, symptom.netns, 'ip', `link set ${shellQuote(link.name)} mtu ${mtu}`);
   return {
     outcome: 'found',
-    confidence: symptom.kind === 'drop' ? 0.95 : 0.93,
-    severity: symptom.kind === 'drop' && to !== undefined && isMulticastAddress(to) ? 'info' : 'warning',
-    identity: `${symptom.kind === 'drop' && to !== undefined && isMulticastAddress(to) ? 'chatter|' : ''}ipv6 mtu|${link.name}`, // chatter must not speak for what was lost
+    confidence: symptom.kind === 'drop' ? 0.95 : 0.96,
+    severity: chatter ? 'info' : 'warning',
+    identity: `${chatter ? 'chatter|' : ''}ipv6 mtu|${link.name}`, // chatter must not speak for what was lost
     explanation: `IPv6 is off on ${link.name} in ${where}, because its MTU is ${link.mtu}. IPv6 needs at least ${LEAST_MTU}, and the kernel takes it off a device that has less, addresses and routes included. ${symptom.kind === 'drop' ? `IPv6 packets that come in there are dropped.` : `So nothing leads to ${to}.`}`,
     culprit: { kind: 'interface', text: `interface ${link.name} in ${where}: mtu ${link.mtu}, too small for IPv6`, interface: link.name, mtu: link.mtu },
     evidence: [symptomLine(evidence, symptom), { source: 'ip link', text: linkState(link) }],

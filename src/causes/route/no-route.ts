@@ -1,7 +1,8 @@
 import { formerRoute, gatewayTo } from '../../evidence/network/gateway.ts';
 import { forwardPath } from '../../evidence/network/path.ts';
 import { routedPacket } from '../../evidence/network/packet.ts';
-import { addresses, links, routeGet, sysctls } from '../../evidence/network/read.ts';
+import { counterDeltas, movedBy } from '../../evidence/counters/index.ts';
+import { addresses, links, routeGet, routes, sysctls } from '../../evidence/network/read.ts';
 import { decideRoute } from '../../evidence/network/routing.ts';
 import { isMulticastAddress, symbolOf, symptomLine } from '../../evidence/network/words.ts';
 import { iproute, netnsText } from '../../evidence/netns.ts';
@@ -10,16 +11,19 @@ import type { Cause } from '../../model/cause.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
 import type { Remedy } from '../../model/incident.ts';
-import type { Symptom } from '../../model/symptom.ts';
+import type { CounterSymptom, Symptom } from '../../model/symptom.ts';
 import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
 import { isRerouted, REFUSED_AT } from './refusal.ts';
+
+/** Addresses that are nobody's (RFC 5737, RFC 3849): the way to them is the default route. */
+const ANYWHERE = { four: '192.0.2.1', six: '2001:db8::1' } as const;
 
 const REASONS = new Set(['IP_INNOROUTES', 'IP_OUTNOROUTES']);
 
 export const cause: Cause = {
   id: 'route.no-route',
   title: 'no route leads there',
-  needs: ['route', 'route6', 'rule', 'rule6', 'route-get', 'link', 'address', 'bridge-link', 'sysctl'],
+  needs: ['route', 'route6', 'rule', 'rule6', 'route-get', 'link', 'address', 'bridge-link', 'sysctl', 'proc'],
   knowledge: {
     what: 'No routing table that the policy rules name has a route for the destination, not even a default route. A local sender gets ENETUNREACH ("Network is unreachable") and no packet is made; a router drops the packet and answers with ICMP network unreachable.',
     signs: ['ENETUNREACH without a dropped packet', 'IP_INNOROUTES at ip_error (IPv4) or ip6_pkt_discard (IPv6) on a router', 'IP_OUTNOROUTES where an existing connection lost its route', 'OutNoRoutes in /proc/net/snmp rises'],
@@ -40,7 +44,8 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     const rerouted = isRerouted(symptom) && (symptom.call === undefined || symptom.call.errno === 'ENETUNREACH');
     if (!named && !rerouted && !(REFUSED_AT.test(symbol) && symptom.drop.reason.name === 'NOT_SPECIFIED')) return NOT_APPLICABLE;
     if (!named && symbol.startsWith('dst_')) return NOT_APPLICABLE;
-  } else if (symptom.kind !== 'call' || symptom.call.errno !== 'ENETUNREACH') return NOT_APPLICABLE;
+  } else if (symptom.kind === 'counter') return noWayBack(symptom, evidence);
+  else if (symptom.kind !== 'call' || symptom.call.errno !== 'ENETUNREACH') return NOT_APPLICABLE;
   const routed = routedPacket(evidence, symptom);
   if (routed === undefined) return NOT_APPLICABLE;
   if (isUnavailable(routed)) return cannotTell(unavailableText(routed), 'the interfaces (ip link)');
@@ -112,6 +117,46 @@ function familyTrial(symptom: Extract<Symptom, { kind: 'call' }>, evidence: Evid
   const local = (a: string): boolean => /^(f[cd]|fe[89ab])/i.test(a) || a === '::1';
   if (isUnavailable(own) || local(to) || own.some((a) => a.address.includes(':') && !local(a.address))) return undefined;
   return `There is no global IPv6 address in ${netnsText(evidence, symptom.netns)} either: programs that try all addresses of a name get this answer at once and go on with IPv4.`;
+}
+
+/**
+ * SYNs or pings came that could not be answered, since no route leads back to who sent them (inet_csk_route_req, icmp_reply):
+ * no packet is made, and the request is consumed without a drop event. Whom it came from no counter says.
+ */
+function noWayBack(symptom: CounterSymptom, evidence: Evidence): Finding {
+  const syn = symptom.counter === 'netstat TcpExt ListenDrops';
+  const six = symptom.counter === 'snmp Icmp6InEchos';
+  if (!syn && !six && symptom.counter !== 'snmp Icmp InEchos') return NOT_APPLICABLE;
+  const four = routes(evidence, symptom.netns, 4), sixth = routes(evidence, symptom.netns, 6);
+  const moved = counterDeltas(evidence, symptom.netns, 'snmp'), moved6 = counterDeltas(evidence, symptom.netns, 'snmp6');
+  for (const a of [four, sixth, moved, moved6]) if (isUnavailable(a) && a.unavailable === 'pending') return cannotTell(unavailableText(a), 'the routing tables and counters');
+  const failed4 = isUnavailable(moved) ? 0 : movedBy(moved, 'Ip OutNoRoutes'), failed6 = isUnavailable(moved6) ? 0 : movedBy(moved6, 'Ip6OutNoRoutes');
+  // a refused SYN is counted; a ping is not, there the missing default route alone has to say it
+  if (syn && failed4 + failed6 <= 0) return ruledOut('OutNoRoutes did not rise: there is a way back');
+  const family = six || (syn && failed6 > failed4) ? 6 : 4;
+  const table = family === 6 ? sixth : four;
+  if (isUnavailable(table)) return cannotTell(unavailableText(table), 'the routing tables');
+  if (table.some((r) => r.destination === 'default' && r.type === 'unicast')) return ruledOut('there is a default route');
+  const where = netnsText(evidence, symptom.netns);
+  const former = formerRoute(evidence, symptom.netns, family);
+  const flag = family === 6 ? '-6 ' : '';
+  const what = syn ? 'Connection attempts (SYN)' : 'Pings';
+  const router = former === undefined ? gatewayTo(evidence, symptom.netns, family === 6 ? ANYWHERE.six : ANYWHERE.four) : undefined;
+  if (router !== undefined && isUnavailable(router) && router.unavailable === 'pending') return cannotTell(unavailableText(router), 'the other namespaces');
+  const offered = router === undefined || isUnavailable(router) ? undefined : `default via ${router.address} dev ${router.device}`;
+  const gateway = former === undefined ? offered : `default via ${former.gateway}${former.device === undefined ? '' : ` dev ${former.device}`}`;
+  return {
+    outcome: 'found',
+    confidence: syn ? 0.92 : 0.8,
+    severity: 'warning',
+    identity: `no way back|${family}`,
+    explanation: `${what} reached ${where} and could not be answered: no route leads back to where they came from. ${where} has no IPv${family} default route, so it can answer only hosts on its own links. The sender waits until it gives up.`,
+    culprit: { kind: 'route', text: `no default route (IPv${family}) in ${where}: no way back to the sender`, destination: 'default', table: 'main', type: 'none' },
+    evidence: [symptomLine(evidence, symptom), ...(syn ? [{ source: '/proc/net/snmp', text: `OutNoRoutes +${family === 6 ? failed6 : failed4}` }] : []), { source: `ip ${flag}route`, text: 'no default route' }],
+    remedies: gateway === undefined
+      ? [{ text: `Give ${where} a default route: \`ip ${flag}route add default via ROUTER\`, or a route back to the network of the sender.`, risk: 'low' }]
+      : [{ text: former === undefined ? `Give ${where} a default route by the router on its link.` : `Put back the default route by ${former.gateway}, which was there before.`, command: iproute(evidence, symptom.netns, 'ip', `${flag}route add ${gateway}`), undo: iproute(evidence, symptom.netns, 'ip', `${flag}route del ${gateway}`), risk: 'low' }],
+  };
 }
 
 /** A router on the way has no route, and said so. */

@@ -3,7 +3,7 @@ import { forwardPath } from '../../evidence/network/path.ts';
 import { routedPacket } from '../../evidence/network/packet.ts';
 import { routeGet } from '../../evidence/network/read.ts';
 import { decideRoute } from '../../evidence/network/routing.ts';
-import { routeText, ruleText, symbolOf, symptomLine } from '../../evidence/network/words.ts';
+import { routeSpec, routeText, ruleText, symbolOf, symptomLine } from '../../evidence/network/words.ts';
 import { iproute, netnsText } from '../../evidence/netns.ts';
 import type { Netns } from '../../base/brand.ts';
 import type { Topic } from '../../model/question.ts';
@@ -21,6 +21,8 @@ export const REFUSED_AT = /^(ip_error|ip6_pkt_(discard|prohibit|drop|blackhole_o
 export const refusalNeeds: readonly Topic[] = ['route', 'route6', 'rule', 'rule6', 'route-get', 'link', 'address', 'bridge-link', 'sysctl'];
 
 const ERRNO: Readonly<Record<Refusal, string>> = { blackhole: 'EINVAL', unreachable: 'EHOSTUNREACH', prohibit: 'EACCES' };
+/** What a policy rule of type unreachable answers, unlike a route of that type (fib4_rule_action, fib6_rule_action). */
+const RULE_UNREACHABLE = 'ENETUNREACH';
 const SAID: Readonly<Record<Refusal, string>> = {
   blackhole: 'throws such packets away without a word',
   unreachable: 'answers them with "host unreachable"',
@@ -42,7 +44,7 @@ export function judgeRefusal(refusal: Refusal, symptom: Symptom, evidence: Evide
     const symbol = symbolOf(symptom.drop);
     const refused = REFUSED_AT.test(symbol) && symptom.drop.reason.name !== 'IP_INADDRERRORS';
     if (!refused && !(isRerouted(symptom) && (symptom.call === undefined || symptom.call.errno === ERRNO[refusal]))) return NOT_APPLICABLE;
-  } else if (symptom.kind !== 'call' || (symptom.call.errno !== ERRNO[refusal] && !(symptom.call.errno === 'EHOSTUNREACH' && refusal !== 'blackhole'))) return NOT_APPLICABLE;
+  } else if (symptom.kind !== 'call' || (symptom.call.errno !== ERRNO[refusal] && !(symptom.call.errno === 'EHOSTUNREACH' && refusal !== 'blackhole') && !(symptom.call.errno === RULE_UNREACHABLE && refusal === 'unreachable'))) return NOT_APPLICABLE;
   const routed = routedPacket(evidence, symptom);
   if (routed === undefined) return NOT_APPLICABLE;
   if (isUnavailable(routed)) return cannotTell(unavailableText(routed), 'the interfaces (ip link)');
@@ -58,7 +60,8 @@ export function judgeRefusal(refusal: Refusal, symptom: Symptom, evidence: Evide
   if (decision.kind !== 'refused' || decision.refusal !== refusal) {
     return ruledOut(decision.kind === 'route' && decision.route !== undefined ? `the route for ${routed.to} is ${routeText(decision.route)}, no ${refusal}` : `no ${refusal} route or rule covers ${routed.to}`);
   }
-  if (stop === undefined && symptom.kind === 'call' && symptom.call.errno !== ERRNO[refusal]) return NOT_APPLICABLE;
+  const errno = decision.route === undefined && refusal === 'unreachable' ? RULE_UNREACHABLE : ERRNO[refusal];
+  if (stop === undefined && symptom.kind === 'call' && symptom.call.errno !== errno) return NOT_APPLICABLE;
   const where = netnsText(evidence, at);
   const family = routed.to.includes(':') ? 6 : 4;
   const six = family === 6 ? '-6 ' : '';
@@ -80,7 +83,7 @@ export function judgeRefusal(refusal: Refusal, symptom: Symptom, evidence: Evide
     confidence: agrees ? 0.97 : 0.85,
     severity: 'warning',
     identity: at === symptom.netns ? object : `${at}|${object}`,
-    explanation: `${routed.received ? `Packets from ${routed.from} to ${routed.to} are refused by the routing decision` : `Sending to ${routed.to} is refused by the routing decision`} in ${where}. The ${object} ${SAID[refusal]}. ${symptom.kind === 'call' ? `${stop === undefined ? `The caller gets ${ERRNO[refusal]} and no packet is ever made.` : `That answer makes the call in ${netnsText(evidence, symptom.netns)} fail with ${symptom.call.errno}.`}` : isRerouted(symptom) ? `A rule at OUTPUT changed its mark${symptom.drop.mark === 0 ? '' : ` (now 0x${symptom.drop.mark.toString(16)})`} or its address, so it was routed anew${symptom.call === undefined ? '' : `, and the caller gets ${ERRNO[refusal]}`}.` : 'It is more specific or of higher priority than the route that would carry them.'}`,
+    explanation: `${routed.received ? `Packets from ${routed.from} to ${routed.to} are refused by the routing decision` : `Sending to ${routed.to} is refused by the routing decision`} in ${where}. The ${object} ${SAID[refusal]}. ${symptom.kind === 'call' ? `${stop === undefined ? `The caller gets ${errno} and no packet is ever made.` : `That answer makes the call in ${netnsText(evidence, symptom.netns)} fail with ${symptom.call.errno}.`}` : isRerouted(symptom) ? `A rule at OUTPUT changed its mark${symptom.drop.mark === 0 ? '' : ` (now 0x${symptom.drop.mark.toString(16)})`} or its address, so it was routed anew${symptom.call === undefined ? '' : `, and the caller gets ${ERRNO[refusal]}`}.` : 'It is more specific or of higher priority than the route that would carry them.'}`,
     culprit,
     evidence: lines,
     remedies,
@@ -91,8 +94,8 @@ function remediesOf(evidence: Evidence, symptom: Symptom, ns: Netns, to: string,
   const { rule, route } = decision;
   const object = route ?? rule;
   if (object === undefined) return [];
-  const removal = route !== undefined ? `${six}route del ${routeText(route)}` : `${six}rule del ${rule === undefined ? '' : ruleSelector(rule)}pref ${rule?.priority}`;
-  const again = route !== undefined ? `${six}route add ${routeText(route)}` : `${six}rule add ${rule === undefined ? '' : ruleText(rule)} pref ${rule?.priority}`;
+  const removal = route !== undefined ? `${six}route del ${routeSpec(route)}` : `${six}rule del ${rule === undefined ? '' : ruleSelector(rule)}pref ${rule?.priority}`;
+  const again = route !== undefined ? `${six}route add ${routeSpec(route)}` : `${six}rule add ${rule === undefined ? '' : ruleText(rule)} pref ${rule?.priority}`;
   const routed = routedPacket(evidence, symptom);
   const after = routed === undefined || isUnavailable(routed) ? undefined : decideRoute(evidence, ns, routed.packet, object);
   let command = iproute(evidence, ns, 'ip', removal);

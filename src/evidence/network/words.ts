@@ -83,13 +83,21 @@ export function routeText(r: Route): string {
   return `${type}${r.destination}${via}${dev}${r.metric === 0 || (r.family === 6 && r.metric === 1024) ? '' : ` metric ${r.metric}`}${table}`;
 }
 
+/** As {@link routeText}, in the words that `ip route` takes: a route that refuses by its nexthop object has no type of its own. */
+export function routeSpec(r: Route): string {
+  if (r.nexthopId === undefined) return routeText(r);
+  return `${r.destination} nhid ${r.nexthopId}${r.metric === 0 || (r.family === 6 && r.metric === 1024) ? '' : ` metric ${r.metric}`}${r.table === 'main' ? '' : ` table ${r.table}`}`;
+}
+
 export const isRefusal = (r: Route): boolean => r.type === 'blackhole' || r.type === 'unreachable' || r.type === 'prohibit';
 
 /** `from 10.0.1.0/28 to 10.0.2.0/24 prohibit` with its preference. */
 export function ruleText(r: PolicyRule): string {
+  const ports = (name: string, range: readonly [number, number] | undefined): string => (range === undefined ? '' : `${name} ${range[0]}${range[1] === range[0] ? '' : `-${range[1]}`}`);
   const parts = [
     r.not ? 'not' : '', `from ${r.from ?? 'all'}`, r.to === undefined ? '' : `to ${r.to}`, r.iif === undefined ? '' : `iif ${r.iif}`, r.oif === undefined ? '' : `oif ${r.oif}`,
     r.mark === undefined ? '' : `fwmark 0x${r.mark.toString(16)}${r.markMask === undefined ? '' : `/0x${r.markMask.toString(16)}`}`,
+    r.protocol === undefined ? '' : `ipproto ${r.protocol}`, ports('sport', r.sourcePorts), ports('dport', r.destinationPorts), r.uids === undefined ? '' : `uidrange ${r.uids[0]}-${r.uids[1]}`,
     r.action === 'lookup' ? `lookup ${r.table ?? 'main'}` : r.action,
   ];
   return parts.filter((p) => p !== '').join(' ');

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { cause as notADrop } from '../../src/causes/errno/not-a-drop.ts';
+import { cause as echoIgnored } from '../../src/causes/icmp/echo-ignored.ts';
+import { cause as sourceRoute } from '../../src/causes/ip/source-route-refused.ts';
+import { cause as blackhole } from '../../src/causes/route/blackhole.ts';
+import { cause as noRoute } from '../../src/causes/route/no-route.ts';
+import { cause as unreachable } from '../../src/causes/route/unreachable.ts';
+import { cause as ttlExceeded } from '../../src/causes/ip/ttl-exceeded.ts';
+import { cause as mtuExceeded } from '../../src/causes/ip/mtu-exceeded.ts';
+import { cause as noListener } from '../../src/causes/socket/no-listener.ts';
+import type { CounterSymptom } from '../../src/model/symptom.ts';
+import { TCP_FLAG } from '../../src/model/packet.ts';
+import type { Answered } from '../fake-evidence.ts';
+import { callIn, dropIn, found, innocent, judged, packet, world, type World } from './network-world.ts';
+import { ADDRESSES, call, counter, drop, found as foundSocket, judged as judgedSocket, socketAnswers, sysctl, tcp, udp } from './socket-world.ts';
+
+const two = world('healthy-two'), routed = world('healthy-routed');
+const command = (f: ReturnType<typeof found>): string => f.remedies[0]?.command ?? '';
+const listing = (w: World, short: string, topic: 'rule' | 'route' | 'address', body: string): Answered => [{ topic, netns: w.netns(short) }, body];
+
+test('a policy rule for a port that says unreachable: ENETUNREACH, unlike a route of that type', () => {
+  // ip -j -d rule, iproute2 6.1
+  const rules = listing(two, 'a', 'rule', '[{"priority":0,"src":"all","table":"local"},{"priority":60,"src":"all","ipproto":"udp","dport":9000,"action":"unreachable"},{"priority":32766,"src":"all","table":"main"}]');
+  const send = (port: number, protocol: number) => {
+    const s = callIn(two, 'a', 'ENETUNREACH', `10.0.0.2:${port}`);
+    return { ...s, call: { ...s.call, socket: { address: 1n as never, family: 2, protocol, local: '0.0.0.0:40000' } } };
+  };
+  const f = found(judged(unreachable, two, send(9000, 17), [rules]));
+  assert.match(f.culprit.text, /60: from all ipproto 17 dport 9000 unreachable/);
+  assert.equal(command(f), 'ip -n net-a rule del pref 60');
+  innocent(judged(unreachable, two, send(53, 17), [rules]));
+  innocent(judged(unreachable, two, send(9000, 6), [rules]));
+});
+
+test('a route that refuses by its nexthop object is removed by its id', () => {
+  const route = listing(two, 'a', 'route', '[{"type":"blackhole","dst":"10.9.0.0/24","nhid":7,"dev":"lo","table":"main","protocol":"boot","scope":"global","flags":[],"nh_info":{"id":7,"scope":"global","blackhole":null,"protocol":"unspec","flags":[]}},{"type":"unicast","dst":"10.0.0.0/24","dev":"eth0","table":"main","scope":"link","prefsrc":"10.0.0.1","flags":[]}]');
+  const f = found(judged(blackhole, two, callIn(two, 'a', 'EINVAL', '10.9.0.9:9000'), [route]));
+  assert.match(command(f), /^ip -n net-a route del 10\.9\.0\.0\/24 nhid 7/);
+});
+
+const clue = (w: World, short: string, name: string, by: number): CounterSymptom => ({ ...counter(name, 0, by), netns: w.netns(short), clue: true });
+const proc = (w: World, short: string, file: string, body: string): Answered => [{ topic: 'proc', netns: w.netns(short), argument: `net/${file}` }, body];
+
+test('connection attempts that cannot be answered: no way back', () => {
+  const onLink = listing(routed, 'b', 'route', '[{"type":"unicast","dst":"10.0.2.0/24","dev":"eth0","table":"main","scope":"link","prefsrc":"10.0.2.2","flags":[]}]');
+  const forwards: Answered = [{ topic: 'sysctl', netns: routed.netns('r'), argument: 'net/ipv4/ip_forward' }, '1'];
+  const snmp = (n: number) => proc(routed, 'b', 'snmp', `Ip: OutNoRoutes\nIp: ${n}\n`);
+  const symptom = clue(routed, 'b', 'netstat TcpExt ListenDrops', 4);
+  const f = found(judged(noRoute, routed, symptom, [onLink, forwards, snmp(4)], [snmp(0)]));
+  assert.match(f.culprit.text, /no default route/);
+  assert.equal(command(f), 'ip -n net-b route add default via 10.0.2.1 dev eth0');
+  innocent(judged(noRoute, routed, symptom, [onLink, snmp(4)], [snmp(4)])); // dropped for another reason
+  innocent(judged(noRoute, routed, symptom, [snmp(4)], [snmp(0)])); //         there is a default route
+});
+
+test('pings that a setting ignores', () => {
+  const f = foundSocket(judgedSocket(echoIgnored, counter('snmp Icmp InEchos', 0, 5), { answers: [sysctl('net/ipv4/icmp_echo_ignore_all', '1')] }));
+  assert.equal(f.remedies[0]?.command, 'ip netns exec blue sysctl -w net.ipv4.icmp_echo_ignore_all=0');
+  const six = foundSocket(judgedSocket(echoIgnored, counter('snmp Icmp6InEchos', 0, 5), { answers: [sysctl('net/ipv6/icmp/echo_ignore_all', '1')] }));
+  assert.match(six.culprit.text, /net\.ipv6\.icmp\.echo_ignore_all = 1/);
+  assert.equal(judgedSocket(echoIgnored, counter('snmp Icmp InEchos', 0, 5), { answers: [sysctl('net/ipv4/icmp_echo_ignore_all', '0')] }).outcome, 'ruled-out');
+});
+
+test('an own address that is still tentative, or a duplicate', () => {
+  const address = (flags: string): Answered => [ADDRESSES[0], `[{"ifindex":2,"ifname":"eth0","flags":[],"addr_info":[{"family":"inet6","local":"fd00::6","prefixlen":64,"scope":"global"${flags}}]}]`];
+  const bind = call('bind', 'EADDRNOTAVAIL', { destination: '[fd00::6]:9000' });
+  const f = foundSocket(judgedSocket(notADrop, bind, { answers: [address(',"tentative":true')] }));
+  assert.match(f.culprit.text, /fd00::6 on eth0.*tentative/);
+  assert.equal(f.remedies[0]?.command, 'ip -n blue -6 addr del fd00::6/64 dev eth0 && ip -n blue -6 addr add fd00::6/64 dev eth0 nodad');
+  assert.equal(judgedSocket(notADrop, bind, { answers: [address('')] }).outcome, 'ruled-out');
+});
+
+test('options that a missing device or a limit refuses', () => {
+  const set = (level: bigint, name: bigint, errno: string) => judgedSocket(notADrop, call('setsockopt', errno, { args: [3n, level, name, 0n, 8n, 0n] }), { answers: [sysctl('net/ipv4/igmp_max_memberships', '20')] });
+  assert.match(foundSocket(set(1n, 25n, 'ENODEV')).culprit.text, /SO_BINDTODEVICE of agentd.*no such interface/);
+  assert.match(foundSocket(set(0n, 35n, 'ENODEV')).explanation, /no route leads to the group/);
+  assert.equal(foundSocket(set(0n, 35n, 'ENOBUFS')).remedies[0]?.command, 'ip netns exec blue sysctl -w net.ipv4.igmp_max_memberships=256');
+  assert.ok(foundSocket(set(6n, 1n, 'ENOBUFS')).confidence < 0.5); // another option: only what the errno says
+});
+
+test('a socket bound to the loopback address that sends to another host', () => {
+  const socket = { address: 1n as never, family: 2, protocol: 17, local: '127.0.0.1:4000' };
+  const send = (local: string, destination: string) => judgedSocket(notADrop, call('sendto', 'EINVAL', { destination, socket: { ...socket, local } }), { answers: [ADDRESSES] });
+  assert.match(foundSocket(send('127.0.0.1:4000', '10.0.0.9:9000')).culprit.text, /sends from 127\.0\.0\.1/);
+  assert.doesNotMatch(foundSocket(send('10.0.0.2:4000', '10.0.0.9:9000')).culprit.text, /loopback/);
+});
+
+test('a routing header of a type that is never taken', () => {
+  const hit = dropIn(two, 'b', { reason: 'NOT_SPECIFIED', symbol: 'ipv6_rthdr_rcv', device: 'eth0', from: 'eth0', packet: packet('fd00::1', 'fd00::2', { protocol: 43 }) });
+  const conf: Answered = [{ topic: 'sysctl', netns: two.netns('b'), argument: 'net/ipv6/conf/*/accept_source_route' }, 'net/ipv6/conf/all/accept_source_route = 0\nnet/ipv6/conf/eth0/accept_source_route = 0'];
+  assert.match(found(judged(sourceRoute, two, hit, [conf])).culprit.text, /fd00::1 sends IPv6 routing headers/);
+});
+
+test('traceroute, MTU discovery and a port that is tried are everyday business while they are few', () => {
+  const expired = (port: number) => found(judged(ttlExceeded, routed, dropIn(routed, 'r', { reason: 'IP_INHDR', symbol: 'ip_forward', device: 'eth0', from: 'eth0', packet: packet('10.0.1.2', '10.0.2.2', { ttl: 1, port }) })));
+  assert.equal(expired(33436).few, 9);
+  assert.equal(expired(9000).few, undefined);
+  const big = dropIn(routed, 'r', { reason: 'PKT_TOO_BIG', symbol: 'ip_forward', device: 'eth0', from: 'eth0', packet: packet('10.0.1.2', '10.0.2.2', { length: 1600 }), length: 1614 });
+  assert.equal(found(judged(mtuExceeded, routed, big)).few, 2);
+  const syn = drop('NO_SOCKET', 'tcp_v4_rcv', tcp('10.0.0.1', 40000, '10.0.0.2', 81, TCP_FLAG.SYN));
+  assert.equal(foundSocket(judgedSocket(noListener, syn, { answers: [...socketAnswers('tcp-listen', []), ADDRESSES] })).few, 3);
+  const lo = foundSocket(judgedSocket(noListener, syn, { answers: [...socketAnswers('tcp-listen', [{ local: '127.0.0.1', port: 81, state: 10, inode: 0 }]), ADDRESSES] }));
+  assert.equal(lo.few, undefined); // the service is there, on the wrong address
+  assert.equal(foundSocket(judgedSocket(noListener, drop('NO_SOCKET', '__udp4_lib_rcv', udp('10.0.0.1', 40000, '10.0.0.2', 9000)), { answers: [...socketAnswers('udp', []), ADDRESSES] })).few, undefined);
+});
