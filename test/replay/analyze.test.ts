@@ -85,6 +85,27 @@ test('2013 with a piece missing: the verdict is less sure, and asks for that pie
   }
 });
 
+test('6.1 with a piece missing: still named, less sure where it matters, one loss told once', () => {
+  const files = readEvidence([fixture('openvpn-6.1')]).files;
+  const told = (without: RegExp) => {
+    const analysis = analyse(files.filter((f) => !without.test(f.name.split('/').at(-1)!)));
+    const race = analysis.incidents.find((i) => i.where.netns.name === 'seedb' && i.victims.some((v) => v.errno === 'EPERM'))!;
+    return { race, ...analysis, missing: analysis.reconstruction.facts.missing.map((m) => m.what).join('\n') };
+  };
+  const events = told(/^conntrack-E/);
+  assert.match(events.race.culprit.text, /^conntrack -F \(pid 421\).* ran \(which entries it deleted was not seen\)/);
+  assert.ok(events.race.confidence < 0.95);
+  assert.match(events.missing, /conntrack -E/);
+  assert.match(told(/^counters\.before/).missing, /a second snapshot of/);
+  const counters = told(/^counters/);
+  assert.ok(counters.race.confidence < 0.95);
+  assert.match(counters.missing, /two snapshots of/);
+  assert.match(told(/^trace/).missing, /a trace of the drops/);
+  const places = analyse(files.filter((f) => !/^snapshot/.test(f.name.split('/').at(-1)!)));
+  assert.equal(places.incidents.filter((i) => i.victims.some((v) => v.errno === 'EPERM')).length, 1, JSON.stringify(places.incidents.map((i) => [i.cause.id, i.victims])));
+  assert.match(places.reconstruction.facts.missing.map((m) => m.what).join('\n'), /iptables-save/);
+});
+
 test('the log alone: the cause is not known, nothing is claimed, the other pieces are asked for', () => {
   const { incidents, reconstruction } = texts(readFileSync(`${fixture('openvpn-2013')}/vpn.log`, 'utf8'));
   assert.deepEqual(incidents.map((i) => i.cause.id), ['unknown']);

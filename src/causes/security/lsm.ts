@@ -47,7 +47,7 @@ function judgeCall(call: CallEvent, evidence: Evidence): Finding {
     ...bpf.map((p) => `the BPF LSM program ${programText(p)}`),
   ];
   if (suspects.length === 0 && isUnavailable(rest.process) && isUnavailable(log)) return cannotTell('neither the process nor the kernel log could be looked at', 'dmesg, and /proc/PID/attr/current of the process while it runs');
-  if (suspects.length === 0 && (call.errno !== 'EACCES' || seccomp)) return ruledOut('no security module has a profile for the process, and none wrote a denial');
+  if (suspects.length === 0 && (call.errno !== 'EACCES' || seccomp)) return ruledOut(isUnavailable(rest.process) ? 'no security module wrote a denial to the kernel log' : 'no security module has a profile for the process, and none wrote a denial');
   const main = landlock && label === undefined && bpf.length === 0 ? 'Landlock' : label !== undefined ? `the profile ${label}` : 'a security module';
   const confidence = landlock && label === undefined ? (seccomp ? 0.6 : 0.88) : suspects.length > 0 ? (seccomp ? 0.5 : 0.7) : 0.45;
   return {

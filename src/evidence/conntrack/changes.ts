@@ -167,5 +167,5 @@ export const around = (at: Mono, before = 1_500_000_000n): { readonly from: Mono
 
 /** `conntrack -F (pid 421) deleted 12 entries` */
 export function deletionText(d: Deletion): string {
-  return d.seen ? `${d.author.text} deleted ${plural(d.count, 'conntrack entry', 'conntrack entries')}` : `${d.author.text} ran (which entries it deleted was not seen: entries older than the first listener send no events)`;
+  return d.seen ? `${d.author.text} deleted ${plural(d.count, 'conntrack entry', 'conntrack entries')}` : `${d.author.text} ran (which entries it deleted was not seen)`;
 }

@@ -62,7 +62,7 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
   });
   notes.push(...contradictions(collected));
 
-  const calls: CallEvent[] = tracedCalls(collected).map((c) => ({ ...c, netns: homes.get(c.task.pid) ?? all.find((n) => all.length === 1 && n) ?? UNNAMED }));
+  const calls: CallEvent[] = tracedCalls(collected).map((c) => ({ ...c, netns: homes.get(c.task.pid) ?? droppedIn(drops, c) ?? all.find((n) => all.length === 1 && n) ?? UNNAMED }));
   const symptoms: Symptom[] = [];
   const perFile = new Map<string, number>();
   for (const { file } of collected.of('log')) perFile.set(file, (perFile.get(file) ?? 0) + 1);
@@ -131,6 +131,11 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
     facts: { ...facts, missing: missingPieces(facts, collected, drops, kernel.because !== 'nothing says') },
     host: { kernel: kernel.release, hostname: 'the recorded host', cpus: 0, home: UNNAMED, netnsNames: collected.names },
   };
+}
+
+/** The namespace of the packet whose drop made a traced call fail. */
+function droppedIn(drops: readonly DropEvent[], call: { readonly task: { readonly tid: number }; readonly time: bigint }): Netns | undefined {
+  return drops.findLast((d) => !d.softirq && d.task.tid === call.task.tid && d.time <= call.time && call.time - d.time < SAME_SEND)?.netns;
 }
 
 /** The namespace in which a packet from the first address of a log line was tracked with that very source: where it arrived. */
