@@ -47,7 +47,7 @@ export async function testOnKernel(version: KernelVersion): Promise<void> {
       assert.equal(vm.status, 0, vm.text);
       const doctor = JSON.parse(vm.file('doctor.json')) as { kernel: string; probes: Stream['armed'] };
       assert.ok(doctor.kernel.startsWith(`${version}.`), doctor.kernel);
-      for (const id of ['drop-bpf', 'drop-tracefs', 'calls-bpf', 'calls-tracefs', 'exec-bpf', 'conntrack-events', 'symbols']) {
+      for (const id of ['drop-bpf', 'drop-tracefs', 'calls-bpf', 'calls-tracefs', 'connects-bpf', 'exec-bpf', 'conntrack-events', 'symbols']) {
         const probe = doctor.probes.find((p) => p.id === id);
         assert.equal(probe?.state, 'armed', `${id}: ${probe?.why ?? 'not there'}`);
       }
