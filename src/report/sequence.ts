@@ -30,9 +30,14 @@ export function sequenceOf(events: readonly Event[], options: SequenceOptions): 
   const named = asked.filter((e) => e.requester === options.incident.culprit['pid']);
   const deletes = named.length > 0 ? named : asked;
   const first = deletes.findLast((e) => e.time <= drop.time) ?? deletes[0];
+  const reply = drop.conntrack?.reply;
   const winner = changes.find((e) => e.change === 'new' && near(e.time, drop.time, LATE) && (first === undefined || changes.indexOf(e) > changes.indexOf(first)) && e.time + EARLY >= drop.time);
   const destroy = winner === undefined ? first : (deletes.findLast((e) => changes.indexOf(e) < changes.indexOf(winner)) ?? first);
-  if (destroy === undefined && winner === undefined) return undefined;
+  // another connection that translation gave the same tuple: no delete has a part in it
+  const rival = winner !== undefined
+    ? (tuple === undefined || sameExchange(winner.entry.original, tuple) ? undefined : winner)
+    : reply === undefined ? undefined : events.find((e): e is ConntrackEvent => e.kind === 'conntrack' && e.change === 'new' && near(e.time, drop.time, LATE) && sameTuple(e.entry.reply, reply));
+  if (destroy === undefined && winner === undefined && rival === undefined) return undefined;
   const iso = (time: bigint): string => isoTime(time, options.realtimeOffset);
   const flusher = destroy === undefined ? undefined : events.findLast((e): e is ExecEvent => e.kind === 'exec' && e.task.pid === destroy.requester);
   const call = events.find((e): e is CallEvent => e.kind === 'call' && e.task.tid === drop.task.tid && e.time >= drop.time && e.time - drop.time < 200_000_000n);
@@ -44,7 +49,7 @@ export function sequenceOf(events: readonly Event[], options: SequenceOptions): 
   const say = (time: bigint, from: string, to: string, text: string, kind: Message['kind'] = 'normal', told = time): void =>
     void messages.push({ time, message: { from, to, text, kind, ...(told > time ? {} : { time: iso(time) }) } });
 
-  if (destroy !== undefined) {
+  if (destroy !== undefined && rival === undefined) {
     actors.push({ id: 'flusher', label: flusher === undefined ? `netlink port ${destroy.requester}` : `${flusher.task.comm} ${flusher.task.pid}` });
     if (flusher !== undefined) say(flusher.time, 'flusher', 'flusher', `${flusher.argv.length > 0 ? flusher.argv.join(' ') : flusher.filename} starts`);
     say(destroy.time < drop.time - 2n ? destroy.time : drop.time - 2n, 'flusher', TABLE.id, `deletes ${flow(destroy.entry.original)}`, 'cause', destroy.time);
@@ -54,7 +59,7 @@ export function sequenceOf(events: readonly Event[], options: SequenceOptions): 
     ? { id: 'loser', label: `receiver, CPU ${drop.cpu}` }
     : { id: 'loser', label: `${drop.task.comm}, CPU ${drop.cpu}` };
   actors.push(loser);
-  if (winner !== undefined) {
+  if (winner !== undefined && rival === undefined) {
     const reverse = tuple !== undefined && winner.entry.original.source === tuple.destination && winner.entry.original.destination === tuple.source;
     actors.push({ id: 'winner', label: reverse ? 'opposite packet' : 'other packet' });
     // its event was printed or read after the fact: it was in the table when the loser came
@@ -62,8 +67,13 @@ export function sequenceOf(events: readonly Event[], options: SequenceOptions): 
     say(when, 'winner', TABLE.id, `inserts ${flow(winner.entry.original)} first`, 'normal', winner.time);
   }
   const hook = options.incident.where.hook;
+  if (rival !== undefined) {
+    actors.push({ id: 'winner', label: 'other connection' });
+    const when = rival.time < drop.time - 1n ? rival.time : drop.time - 1n;
+    say(when, 'winner', TABLE.id, `inserts ${flow(rival.entry.original)} first`, 'normal', rival.time);
+  }
   const same = tuple !== undefined && destroy !== undefined && flow(destroy.entry.original) === flow(tuple);
-  say(drop.time, 'loser', TABLE.id, `inserts ${tuple === undefined || same ? 'its entry' : flow(tuple)}: taken`, 'lost');
+  say(drop.time, 'loser', TABLE.id, rival !== undefined ? 'same translated tuple: taken' : `inserts ${tuple === undefined || same ? 'its entry' : flow(tuple)}: taken`, 'lost');
   say(drop.time, 'loser', 'loser', `dropped${hook === undefined ? '' : ` at ${hook}`}`, 'lost');
   if (call !== undefined) say(call.time, 'loser', 'loser', `${call.syscall} returns ${call.errno}`, 'lost');
   else if (receiving) say(drop.time + 1n, 'loser', 'loser', 'nobody is told');
@@ -80,9 +90,9 @@ const EARLY = 20_000_000n;
 
 const near = (a: bigint, b: bigint, within: bigint): boolean => (a > b ? a - b : b - a) <= within;
 
-function concerns(e: ConntrackEvent, t: Tuple): boolean {
-  const same = (a: Tuple): boolean => a.protocol === t.protocol && ((a.source === t.source && a.destination === t.destination && a.sourcePort === t.sourcePort && a.destinationPort === t.destinationPort) || (a.source === t.destination && a.destination === t.source && a.sourcePort === t.destinationPort && a.destinationPort === t.sourcePort));
-  return same(e.entry.original) || same(e.entry.reply);
-}
+const sameTuple = (a: Tuple, b: Tuple): boolean => a.protocol === b.protocol && a.source === b.source && a.destination === b.destination && a.sourcePort === b.sourcePort && a.destinationPort === b.destinationPort;
+
+const sameExchange = (a: Tuple, b: Tuple): boolean => sameTuple(a, b) || (a.protocol === b.protocol && a.source === b.destination && a.destination === b.source && a.sourcePort === b.destinationPort && a.destinationPort === b.sourcePort);
+const concerns = (e: ConntrackEvent, t: Tuple): boolean => sameExchange(e.entry.original, t) || sameExchange(e.entry.reply, t);
 
 const flow = (t: Tuple): string => `${protocolName(t.protocol)} ${t.source}${t.sourcePort === undefined ? '' : `:${t.sourcePort}`} → ${t.destination}${t.destinationPort === undefined ? '' : `:${t.destinationPort}`}`;

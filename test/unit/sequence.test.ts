@@ -39,3 +39,12 @@ test('the flusher that is drawn is the one that the verdict names', () => {
   assert.equal(sequenceOf(LIVE, { incident: incident(415), realtimeOffset: 0n })?.actors[0]?.label, 'conntrack 415');
   assert.equal(sequenceOf(LIVE.filter((e) => e.kind !== 'conntrack'), { incident: incident(421), realtimeOffset: 0n }), undefined);
 });
+
+test('two connections that translation gave one tuple: the other one is drawn, and no flusher', () => {
+  const original = udpTuple('192.168.77.10', 33_000, '192.168.77.20', 5355);
+  const snat = lost('POSTROUTING', undefined, { conntrack: carried(original) });
+  const other = entry(udpTuple('192.168.77.11', 33_000, '192.168.77.20', 5355), { reply: inverse(original) });
+  const diagram = sequenceOf([snat.drop, changed('new', other, 0, 15)], { incident: incident(0), realtimeOffset: 0n });
+  assert.deepEqual(diagram?.actors.map((a) => a.label), ['conntrack table', 'openvpn, CPU 0', 'other connection']);
+  assert.deepEqual(diagram?.messages.map((m) => m.text), ['inserts udp 192.168.77.11:33000 → 192.168.77.20:5355 first', 'same translated tuple: taken', 'dropped at POSTROUTING']);
+});
