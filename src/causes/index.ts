@@ -63,6 +63,7 @@ import { cause as socketBacklogFull } from './socket/backlog-full.ts';
 import { cause as socketBoundDevice } from './socket/bound-device.ts';
 import { cause as socketBroadcastNotAllowed } from './socket/broadcast-not-allowed.ts';
 import { cause as socketListenOverflow } from './socket/listen-overflow.ts';
+import { cause as socketMulticastNotJoined } from './socket/multicast-not-joined.ts';
 import { cause as socketNoListener } from './socket/no-listener.ts';
 import { cause as socketNotPermitted } from './socket/not-permitted.ts';
 import { cause as socketPortExhausted } from './socket/port-exhausted.ts';
@@ -149,6 +150,7 @@ export const causes: readonly Cause[] = [
   socketBoundDevice,
   socketBroadcastNotAllowed,
   socketListenOverflow,
+  socketMulticastNotJoined,
   socketNoListener,
   socketNotPermitted,
   socketPortExhausted,

@@ -8,6 +8,8 @@ import { cause as noRoute } from '../../src/causes/route/no-route.ts';
 import { cause as unreachable } from '../../src/causes/route/unreachable.ts';
 import { cause as ttlExceeded } from '../../src/causes/ip/ttl-exceeded.ts';
 import { cause as mtuExceeded } from '../../src/causes/ip/mtu-exceeded.ts';
+import { cause as notJoined } from '../../src/causes/socket/multicast-not-joined.ts';
+import { decodeIgmp } from '../../src/formats/group-membership.ts';
 import { cause as noListener } from '../../src/causes/socket/no-listener.ts';
 import type { CounterSymptom } from '../../src/model/symptom.ts';
 import { TCP_FLAG } from '../../src/model/packet.ts';
@@ -103,4 +105,30 @@ test('traceroute, MTU discovery and a port that is tried are everyday business w
   const lo = foundSocket(judgedSocket(noListener, syn, { answers: [...socketAnswers('tcp-listen', [{ local: '127.0.0.1', port: 81, state: 10, inode: 0 }]), ADDRESSES] }));
   assert.equal(lo.few, undefined); // the service is there, on the wrong address
   assert.equal(foundSocket(judgedSocket(noListener, drop('NO_SOCKET', '__udp4_lib_rcv', udp('10.0.0.1', 40000, '10.0.0.2', 9000)), { answers: [...socketAnswers('udp', []), ADDRESSES] })).few, undefined);
+});
+
+// /proc/net/igmp, kernel 6.18
+const IGMP = 'Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n1\tlo        :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n2\teth0      :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n3\teth1      :     2      V3\n\t\t\t\t030201EF     1 0:00000000\t\t1\n\t\t\t\t010000E0     1 0:00000000\t\t0\n';
+
+test('a group that was joined on another interface', () => {
+  assert.deepEqual(decodeIgmp(IGMP).filter((m) => m.group === '239.1.2.3'), [{ device: 'eth1', group: '239.1.2.3' }]);
+  const links: Answered = [{ topic: 'link', netns: ADDRESSES[0].netns! }, '[{"ifindex":2,"ifname":"eth0","flags":["UP","LOWER_UP"],"mtu":1500},{"ifindex":3,"ifname":"eth1","flags":["UP","LOWER_UP"],"mtu":1500}]'];
+  const judge = (port: number, igmp = IGMP) => judgedSocket(notJoined, drop('NOT_SPECIFIED', 'ip_rcv_finish_core', udp('10.0.0.1', 40000, '239.1.2.3', port), { incoming: 2 }), { answers: [...socketAnswers('udp', [{ local: '0.0.0.0', port: 9000, state: 7, inode: 0 }, { local: '0.0.0.0', port: 5353, state: 7, inode: 0 }]), links, [{ topic: 'proc', netns: ADDRESSES[0].netns!, argument: 'net/igmp' }, igmp]] });
+  const f = foundSocket(judge(9000));
+  assert.match(f.culprit.text, /joined 239\.1\.2\.3 on eth1, not on eth0/);
+  assert.equal(f.remedies[1]?.command, 'ip netns exec blue ip route replace 239.1.2.3/32 dev eth0');
+  assert.equal(judge(9001).outcome, 'ruled-out'); //                                             nobody listens
+  assert.equal(judge(5353).outcome, 'not-applicable'); //                                        mDNS goes everywhere
+  assert.equal(judge(9000, IGMP.replace('030201EF', '040201EF')).outcome, 'ruled-out'); //       nobody has joined at all
+});
+
+test('a tunnel without a route to its far end', () => {
+  const w = world('vxlan-unknown-vni');
+  const device = (JSON.parse(String(w.answers.find(([q]) => q.topic === 'link' && q.netns === w.netns('a'))?.[1])) as { ifname: string; linkinfo?: { info_kind?: string; info_data?: { remote?: string } } }[]).find((l) => l.linkinfo?.info_kind === 'vxlan');
+  const remote = device?.linkinfo?.info_data?.remote ?? '';
+  const hit = dropIn(w, 'a', { reason: 'IP_OUTNOROUTES', symbol: 'vxlan_xmit_one', device: device?.ifname ?? '', packet: packet('10.77.0.1', '10.77.0.2') });
+  const f = found(judged(noRoute, w, hit, [listing(w, 'a', 'route', '[]')]));
+  assert.ok(f.culprit.text.startsWith(`no route to ${remote} in`));
+  assert.match(f.explanation, /vxlan tunnel/);
+  innocent(judged(noRoute, w, hit)); // the route is there now
 });

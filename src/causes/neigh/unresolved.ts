@@ -59,7 +59,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     if (!unresolved(hop.entry) || (!isUnavailable(queue) && queue < 65536)) return ruledOut('the queue is short, and that is what lost them');
   }
   const resolved = !unresolved(hop.entry);
-  const here = filteredHere(evidence, symptom.netns, hop);
+  const here = filteredHere(evidence, symptom.netns, hop) ?? nowhere(evidence, symptom.netns, hop);
   if (here === 'pending') return cannotTell('the rules are still being looked at', 'their listing');
   const verdict = here ?? why(evidence, symptom, hop, wire.reached, wire.obstacle?.text);
   if (verdict === undefined) return cannotTell('the other namespaces are still being looked at', 'their answers');
@@ -169,6 +169,22 @@ function filteredHere(evidence: Evidence, netns: Netns, hop: NextHop): Why | 'pe
     culprit: rule?.culprit ?? { kind: 'neighbour', text: `neighbour ${hop.address} on ${hop.device}: ${text}`, ip: hop.address, dev: hop.device },
     lines: [{ source: 'drop probe', text }, ...(rule?.lines ?? [])],
     remedies: rule?.remedies ?? [{ text: 'Do what the incident about the rule says.', risk: 'low' }],
+  };
+}
+
+/** The device is a tunnel whose far end no route leads to: the requests do not get out. An incident of its own. */
+function nowhere(evidence: Evidence, netns: Netns, hop: NextHop): Why | 'pending' | undefined {
+  const link = linkNamed(evidence, netns, hop.device);
+  if (isUnavailable(link)) return link.unavailable === 'pending' ? 'pending' : undefined;
+  const lost = evidence.dropCounts().find((c) => c.netns === netns && c.ifindex === link.index && c.reason.name === 'IP_OUTNOROUTES' && c.packets > 0);
+  if (lost === undefined) return undefined;
+  const text = `the tunnel ${hop.device} has no route to its far end (${lost.packets} packets lost there so far)`;
+  return {
+    why: `The requests did not get out: ${text}. That is an incident of its own; this follows from it.`,
+    sure: false,
+    culprit: { kind: 'tunnel', text, interface: hop.device },
+    lines: [{ source: 'drop probe', text }],
+    remedies: [{ text: `Give this namespace a route to the far end of ${hop.device}.`, risk: 'low' }],
   };
 }
 

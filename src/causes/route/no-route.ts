@@ -1,6 +1,7 @@
 import { formerRoute, gatewayTo } from '../../evidence/network/gateway.ts';
 import { forwardPath } from '../../evidence/network/path.ts';
-import { routedPacket } from '../../evidence/network/packet.ts';
+import { routedPacket, type Routed } from '../../evidence/network/packet.ts';
+import { outerPacket, type OuterPacket } from '../../evidence/network/tunnel.ts';
 import { counterDeltas, movedBy } from '../../evidence/counters/index.ts';
 import { addresses, links, routeGet, routes, sysctls } from '../../evidence/network/read.ts';
 import { decideRoute } from '../../evidence/network/routing.ts';
@@ -14,6 +15,12 @@ import type { Remedy } from '../../model/incident.ts';
 import type { CounterSymptom, Symptom } from '../../model/symptom.ts';
 import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
 import { isRerouted, REFUSED_AT } from './refusal.ts';
+
+/** The packet that carries another one through a tunnel. */
+function outside(outer: OuterPacket): Routed {
+  const from = outer.local === undefined ? {} : { from: outer.local };
+  return { to: outer.remote, ...from, received: false, packet: { to: outer.remote, ...from }, query: { to: outer.remote, ...from } };
+}
 
 /** Addresses that are nobody's (RFC 5737, RFC 3849): the way to them is the default route. */
 const ANYWHERE = { four: '192.0.2.1', six: '2001:db8::1' } as const;
@@ -46,7 +53,9 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     if (!named && symbol.startsWith('dst_')) return NOT_APPLICABLE;
   } else if (symptom.kind === 'counter') return noWayBack(symptom, evidence);
   else if (symptom.kind !== 'call' || symptom.call.errno !== 'ENETUNREACH') return NOT_APPLICABLE;
-  const routed = routedPacket(evidence, symptom);
+  const outer = symptom.kind === 'drop' ? outerPacket(evidence, symptom.drop) : undefined;
+  if (outer !== undefined && isUnavailable(outer)) return cannotTell(unavailableText(outer), 'the tunnel device (ip -d link)');
+  const routed = outer === undefined ? routedPacket(evidence, symptom) : outside(outer);
   if (routed === undefined) return NOT_APPLICABLE;
   if (isUnavailable(routed)) return cannotTell(unavailableText(routed), 'the interfaces (ip link)');
   const { to } = routed;
@@ -92,7 +101,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     confidence: refused !== undefined || isUnavailable(kernel) ? 0.95 : 0.8,
     severity: former === undefined && trial !== undefined ? 'info' : 'warning',
     identity: `no route|${to}`,
-    explanation: `${symptom.kind === 'call' ? `${symptom.call.syscall} of ${symptom.call.task.comm} (pid ${symptom.call.task.pid}) to ${to} failed with ${symptom.call.errno}` : `Packets from ${routed.from} to ${to} were dropped`} in ${where}. No route in any table that its policy rules name covers ${to}, and there is no default route. ${former === undefined ? 'It has to be added.' : `Before the loss began there was a default route by ${former.gateway}.`}${former === undefined && trial !== undefined ? ` ${trial}` : ''}`,
+    explanation: `${symptom.kind === 'call' ? `${symptom.call.syscall} of ${symptom.call.task.comm} (pid ${symptom.call.task.pid}) to ${to} failed with ${symptom.call.errno}` : outer === undefined ? `Packets from ${routed.from} to ${to} were dropped` : `Packets into the ${outer.kind} tunnel ${outer.device} were dropped, since its far end ${to} cannot be reached`} in ${where}. No route in any table that its policy rules name covers ${to}, and there is no default route. ${former === undefined ? 'It has to be added.' : `Before the loss began there was a default route by ${former.gateway}.`}${former === undefined && trial !== undefined ? ` ${trial}` : ''}`,
     culprit: { kind: 'route', text: `no route to ${to} in ${where}`, destination: to, table: 'main', type: 'none' },
     evidence: [
       symptomLine(evidence, symptom),
