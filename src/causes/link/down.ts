@@ -72,6 +72,11 @@ function outgoing(symptom: Symptom, evidence: Evidence, all: readonly Link[]): i
     return named;
   }
   const routed = routedPacket(evidence, symptom);
+  if (routed === undefined && symptom.kind === 'call' && symptom.call.errno === 'ENETDOWN') {
+    // a packet socket names its device by number, which the call does not tell: the only one that is down
+    const down = all.filter((l) => !l.up && l.type !== 'loopback');
+    return down.length === 1 ? down[0] : undefined;
+  }
   if (routed === undefined || isUnavailable(routed)) return routed;
   const decision = decideRoute(evidence, symptom.netns, routed.packet);
   if (isUnavailable(decision)) return decision;

@@ -14,7 +14,7 @@ export const cause: Cause = {
     signs: ['NOT_SPECIFIED at ip6_mc_input for every MLD report', 'NOT_SPECIFIED or NO_SOCKET at __udp4_lib_rcv for multicast and broadcast datagrams'],
     fixes: ['Nothing need be done'],
     functions: ['ip6_mc_input', '__udp4_lib_rcv'],
-    reasons: ['NOT_SPECIFIED', 'NO_SOCKET'],
+    reasons: ['NOT_SPECIFIED', 'NO_SOCKET', 'IPV6_NDISC_NS_OTHERHOST'],
     errnos: [],
     versions: [],
     sources: ['net/ipv6/ip6_input.c', 'net/ipv4/udp.c'],
@@ -22,7 +22,7 @@ export const cause: Cause = {
   judge: (symptom, evidence) => {
     if (symptom.kind !== 'drop') return NOT_APPLICABLE;
     const { drop } = symptom;
-    if (!['NOT_SPECIFIED', 'NO_SOCKET', 'IP_NOPROTO', 'IP_INADDRERRORS', 'INVALID_PROTO', 'IP_LOCAL_SOURCE'].includes(drop.reason.name) || !PLACES.test(symbolOf(drop))) return NOT_APPLICABLE;
+    if (!['NOT_SPECIFIED', 'NO_SOCKET', 'IP_NOPROTO', 'IP_INADDRERRORS', 'INVALID_PROTO', 'IP_LOCAL_SOURCE', 'IPV6_NDISC_NS_OTHERHOST'].includes(drop.reason.name) || !PLACES.test(symbolOf(drop))) return NOT_APPLICABLE;
     const { ip, ethernet } = drop.packet;
     if (ip === undefined) return NOT_APPLICABLE;
     const group = isMulticastAddress(ip.destination) || ip.destination === '255.255.255.255' || (symbolOf(drop).startsWith('__udp') && ethernet !== undefined && isMulticastMac(ethernet.destination));

@@ -101,7 +101,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     confidence: refused !== undefined || isUnavailable(kernel) ? 0.95 : 0.8,
     severity: former === undefined && trial !== undefined ? 'info' : 'warning',
     identity: `no route|${to}`,
-    explanation: `${symptom.kind === 'call' ? `${symptom.call.syscall} of ${symptom.call.task.comm} (pid ${symptom.call.task.pid}) to ${to} failed with ${symptom.call.errno}` : outer === undefined ? `Packets from ${routed.from} to ${to} were dropped` : `Packets into the ${outer.kind} tunnel ${outer.device} were dropped, since its far end ${to} cannot be reached`} in ${where}. No route in any table that its policy rules name covers ${to}, and there is no default route. ${former === undefined ? 'It has to be added.' : `Before the loss began there was a default route by ${former.gateway}.`}${former === undefined && trial !== undefined ? ` ${trial}` : ''}`,
+    explanation: `${symptom.kind === 'call' ? `${symptom.call.syscall} of ${symptom.call.task.comm} (pid ${symptom.call.task.pid}) to ${to} failed with ${symptom.call.errno}` : outer === undefined ? `Packets from ${routed.from} to ${to} were dropped` : `Packets into the ${outer.kind} tunnel ${outer.device}, whose far end is ${to}, were dropped`} in ${where}. No route in any table that its policy rules name covers ${to}, and there is no default route. ${former === undefined ? 'It has to be added.' : `Before the loss began there was a default route by ${former.gateway}.`}${former === undefined && trial !== undefined ? ` ${trial}` : ''}`,
     culprit: { kind: 'route', text: `no route to ${to} in ${where}`, destination: to, table: 'main', type: 'none' },
     evidence: [
       symptomLine(evidence, symptom),

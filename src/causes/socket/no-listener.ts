@@ -19,6 +19,8 @@ import type { Socket } from '../../model/socket.ts';
 import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
 
 const id = 'socket.no-listener';
+/** traceroute(8) ends at the first port that refuses: it counts up from 33434. */
+const isTracePort = (port: number): boolean => port >= 33434 && port < 33434 + 255 * 3;
 /** Refused connection attempts that need not mean that a service is missing. */
 const TRIES = 3;
 const PLACES = /^_{0,2}(?:udp[46]?_lib_rcv|udp[46]_lib_rcv|udp_unicast_rcv_skb|udp6_unicast_rcv_skb|tcp_v[46]_rcv|ping_rcv|icmp_rcv|icmpv6_rcv|raw_rcv|dccp_v[46]_rcv|sctp_rcv)$/;
@@ -117,7 +119,7 @@ function noneFound(drop: DropEvent, evidence: Evidence, list: readonly Socket[] 
     confidence: taking === undefined ? 0.96 : 0.9,
     severity: taking !== undefined && taking.ifindex === 0 ? 'info' : 'warning',
     // a port that is tried and refused at once is an answer, not a loss; who goes on trying waits for the service
-    ...(kind === 'tcp' && near.length === 0 && gone === undefined ? { few: TRIES } : {}),
+    ...(near.length === 0 && gone === undefined && (kind === 'tcp' || isTracePort(port)) ? { few: TRIES } : {}),
     identity: `${kind}|${at}`,
     explanation: `Packets for ${kind} ${at}${flow === undefined ? '' : ` (${flowText(flow)})`} arrived in ${where}, and nobody takes them. ${sentence(why)} ${answered}`,
     culprit: { kind: 'socket', text, protocol: kind, address: destination, port, ...(process === undefined ? undefined : { pid: process.pid }) },
