@@ -11,6 +11,7 @@ import { samplingLoss } from './sampling.ts';
 import { symbolsOnce } from './symbols.ts';
 import { createTimeline, type Timeline } from '../timeline/index.ts';
 import type { Diagram } from '../report/index.ts';
+import { watchClock } from './clock.ts';
 import { createDiagrams } from './diagrams.ts';
 import type { FlowFilter } from './flow-filter.ts';
 import type { Probes } from './probes.ts';
@@ -63,7 +64,7 @@ export interface Session {
 const BASELINE: readonly { topic: Topic; argument?: string }[] = [
   { topic: 'nft' }, { topic: 'iptables' }, { topic: 'ip6tables' }, { topic: 'iptables-legacy' }, { topic: 'ip6tables-legacy' }, { topic: 'ebtables' }, { topic: 'arptables' },
   { topic: 'link' }, { topic: 'qdisc' },
-  { topic: 'proc', argument: 'net/stat/nf_conntrack' }, { topic: 'proc', argument: 'net/snmp' }, { topic: 'proc', argument: 'net/snmp6' }, { topic: 'proc', argument: 'net/netstat' },
+  { topic: 'proc', argument: 'net/stat/nf_conntrack' }, { topic: 'conntrack-stats' }, { topic: 'proc', argument: 'net/snmp' }, { topic: 'proc', argument: 'net/snmp6' }, { topic: 'proc', argument: 'net/netstat' },
   { topic: 'proc', argument: 'net/softnet_stat' }, { topic: 'proc', argument: 'net/xfrm_stat' },
 ];
 /** Waited for at most. */
@@ -105,6 +106,7 @@ export function createSession(options: SessionOptions): Session {
   const timeline: Timeline = createTimeline(options.host, symbolsOnce);
   const diagnosis = diagnosisOf(options.host, options.netns);
   const diagrams = createDiagrams(options.host.realtimeOffset);
+  const clockStep = watchClock(options.host.realtimeOffset);
   const losses: { source: string; count: number; text: string }[] = [];
   const inFlight = new Set<Promise<void>>();
   const lastText = new Map<string, string>();
@@ -240,6 +242,8 @@ export function createSession(options: SessionOptions): Session {
     {
       every: POLL_MS, last: 0,
       ask: () => {
+        const step = clockStep(now());
+        if (step !== undefined) take(step);
         for (const netns of options.netns.slice(0, POLLED_NETNS)) for (const what of POLLED) void ask({ ...what, netns }, true);
       },
     },
@@ -302,13 +306,13 @@ export function createSession(options: SessionOptions): Session {
       else ready?.close();
       drain(true);
       stopping = true;
-      judgeToEnd: for (const deadline = Date.now() + LATE_ANSWERS_MS; ; ) {
+      judgeToEnd: for (const deadline = performance.now() + LATE_ANSWERS_MS; ; ) {
         const time = tick();
         diagnosis.incidents(time); // what the last drawing will want to know is asked for now
         const { questions } = diagnosis.judge(time);
         for (const question of questions) void ask(question);
         if (inFlight.size === 0) break judgeToEnd;
-        const left = deadline - Date.now();
+        const left = deadline - performance.now();
         if (left <= 0) break judgeToEnd;
         await Promise.race([Promise.all(inFlight), new Promise((done) => setTimeout(done, left))]);
       }

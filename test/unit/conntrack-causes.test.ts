@@ -42,6 +42,21 @@ test('insert race after a flush: the flush and its author, the opposite directio
   assert.match(f.identity, /conntrack -F/);
 });
 
+const SNMP = (moved: Readonly<Record<string, number>>): Answered => {
+  const names = ['InReceives', 'InHdrErrors', 'InAddrErrors', 'ForwDatagrams', 'InUnknownProtos', 'InDiscards', 'InDelivers', 'OutRequests', 'OutDiscards', 'ReasmReqds'];
+  return [{ topic: 'proc', netns: BLUE, argument: 'net/snmp' }, `Ip: ${names.join(' ')}\nIp: ${names.map((n) => 1_000 + (moved[n] ?? 0)).join(' ')}\n`];
+};
+
+test('insert race: what the counters of IP tell of it, on the way out and on the way in', () => {
+  const told = (hook: 'POSTROUTING' | 'INPUT', moved: Readonly<Record<string, number>>): string | undefined =>
+    found(judged(insertRace, lost(hook, undefined, { conntrack: carried(FLOW) }), { ...INCIDENT, before: [...INCIDENT.before!, SNMP({})], answers: [...INCIDENT.answers!, SNMP(moved)] })).evidence.find((e) => e.source === '/proc/net/snmp')?.text;
+  assert.equal(told('POSTROUTING', { OutRequests: 9, OutDiscards: 1 }), 'since before the loss: Ip OutDiscards +1');
+  assert.match(told('INPUT', { InReceives: 11_223, InDelivers: 11_221 }) ?? '', /InReceives \+11223, InDelivers \+11221: 2 packets vanished in between/);
+  assert.equal(told('INPUT', { InReceives: 10, InDelivers: 10 }), undefined);
+  assert.equal(told('INPUT', { InReceives: 10, InDelivers: 7, InDiscards: 3 }), undefined);
+  assert.equal(told('INPUT', { InReceives: 10, InDelivers: 4, ForwDatagrams: 5 }), undefined);
+});
+
 test('insert race: the silent half at INPUT is told as well', () => {
   const f = found(judged(insertRace, lost('INPUT', udp('10.99.0.1', 1194, '10.99.0.2', 1194), { conntrack: carried(inverse(FLOW)), softirq: true }), { ...INCIDENT, conntrackEvents: [changed('destroy', entry(FLOW), 421, -5), changed('new', entry(FLOW), 0, 0)] }));
   assert.equal(f.hook, 'INPUT');

@@ -20,6 +20,21 @@ test('before and after of the 6.1 incident: one clash lost, on CPU 3, others res
   assert.deepEqual([losses.signature, losses.clash, losses.resolved, losses.dropOnly], ['clash-lost', 1, 3, 0]);
 });
 
+test('without /proc/net/stat/nf_conntrack the same counters are read over netlink', () => {
+  const stats = new Uint8Array(readFileSync(new URL('../../fixtures/conntrack/stats-6.18.bin', import.meta.url)));
+  // attribute 9 (insert_failed) and 10 (drop) of the last CPU's message, 8 bytes each, grow by one
+  const moved = Uint8Array.from(stats);
+  for (const type of [9, 10]) {
+    const at = moved.findLastIndex((b, i) => b === 8 && moved[i + 1] === 0 && moved[i + 2] === type && moved[i + 3] === 0);
+    moved[at + 7]! += 1;
+  }
+  const question = { topic: 'conntrack-stats', netns: BLUE } as const;
+  const deltas = counterDeltas(fakeEvidence({ before: [[question, stats]], answers: [[question, moved]] }), BLUE, 'stat/nf_conntrack');
+  assert.ok(!isUnavailable(deltas));
+  const losses = conntrackLosses(deltas, '6.18.44');
+  assert.deepEqual([losses.signature, losses.clash, losses.chainTooLong, deltas.cpus.map((c) => c.cpu)], ['clash-lost', 1, 0, [1]]);
+});
+
 function signature(kernel: string, moved: Record<string, number>): ConntrackSignature {
   const names = ['entries', 'clashres', 'chainlength', 'insert_failed', 'drop', 'early_drop'];
   const key = (name: string): string => (name === 'clashres' ? 'clash_resolve' : name === 'chainlength' ? 'chaintoolong' : name);

@@ -45,7 +45,7 @@ function mostAlike(values: readonly string[]): { value: string; count: number } 
 export const cause: Cause = {
   id: 'conntrack.chain-too-long',
   title: 'a hash chain of the connection table was too long',
-  needs: ['proc', 'sysctl', 'conntrack-table', 'nft', 'iptables', 'ip6tables', 'iptables-legacy', 'ip6tables-legacy', 'link', 'ipset', 'route-get', 'address', 'ebtables', 'arptables', 'process', 'socket-owner'],
+  needs: ['proc', 'conntrack-stats', 'sysctl', 'conntrack-table', 'nft', 'iptables', 'ip6tables', 'iptables-legacy', 'ip6tables-legacy', 'link', 'ipset', 'route-get', 'address', 'ebtables', 'arptables', 'process', 'socket-owner'],
   knowledge: {
     what: 'The connection table is a hash table shared by all namespaces. An entry whose chain has grown beyond a limit (randomly between some 50 and 80) is not inserted, and the packet that began the connection is dropped. It means that there are far too few buckets, or that somebody makes connections that fall into one bucket.',
     signs: ['chainlength in /proc/net/stat/nf_conntrack (chaintoolong of conntrack -S) grows, together with insert_failed', 'NETFILTER_DROP at nf_hook_slow at POSTROUTING or INPUT', 'EPERM for a local sender'],

@@ -40,7 +40,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
 export const cause: Cause = {
   id: 'conntrack.dying-entry',
   title: 'the connection entry was deleted while its packet was under way',
-  needs: ['proc', 'process', 'nft', 'iptables', 'ip6tables', 'iptables-legacy', 'ip6tables-legacy', 'link', 'ipset', 'route-get', 'address', 'sysctl', 'conntrack-table', 'ebtables', 'arptables', 'socket-owner'],
+  needs: ['proc', 'conntrack-stats', 'process', 'nft', 'iptables', 'ip6tables', 'iptables-legacy', 'ip6tables-legacy', 'link', 'ipset', 'route-get', 'address', 'sysctl', 'conntrack-table', 'ebtables', 'arptables', 'socket-owner'],
   knowledge: {
     what: 'A packet carries its new, not yet inserted connection entry through the hooks. When something deletes that entry meanwhile (a flush, an interface with MASQUERADE that goes down, a namespace that is torn down), the entry is marked as dying, and at POSTROUTING or INPUT the packet is dropped instead of inserted.',
     signs: ['insert_failed in /proc/net/stat/nf_conntrack grows alone, without drop and chainlength', 'NETFILTER_DROP at nf_hook_slow at POSTROUTING or INPUT', 'EPERM for a local sender, once'],

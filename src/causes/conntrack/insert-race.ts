@@ -1,6 +1,7 @@
 import { translationOf, around, conntrackTable, deletionText, deletions, entriesOf, hookText, raceAround, rivalryOf, ruleDidIt, snatRules, suspicionOf, tupleText, type Deletion, type Destroyed, type Rivalry, type Suspicion } from '../../evidence/conntrack/index.ts';
 import { mono } from '../../base/brand.ts';
 import { plural } from '../../base/text.ts';
+import { counterDeltas, movedBy } from '../../evidence/counters/index.ts';
 import { netnsText } from '../../evidence/netns.ts';
 import type { Cause } from '../../model/cause.ts';
 import type { ConntrackEntry } from '../../model/event.ts';
@@ -115,12 +116,27 @@ function whatRaced(s: Suspicion, race: Race): string {
 
 function lines(s: Suspicion, evidence: Evidence, race: Race, clean: string | undefined): EvidenceLine[] {
   const result: EvidenceLine[] = [...s.lines];
+  const discarded = ipCounters(s, evidence);
+  if (discarded !== undefined) result.push({ source: '/proc/net/snmp', time: evidence.iso(evidence.now), text: discarded });
   if (s.unconfirmed === true && s.original !== undefined) result.push({ source: 'drop probe', text: `the packet's conntrack entry was not in the table yet: ${tupleText(s.original)}${s.reply === undefined ? '' : `, replies expected as ${tupleText(s.reply)}`}${s.bound === true ? '; NAT had bound it' : ''}` });
   if (race.destroyed !== undefined) result.push({ source: 'conntrack events', time: evidence.iso(race.destroyed.time), text: `DESTROY ${tupleText(race.destroyed.entry.original)}${race.destroyed.left === undefined ? '' : `, ${race.destroyed.left} s left`}${race.destroyed.author === undefined ? ', by the kernel' : `, asked for by ${race.destroyed.author.text}`}` });
   if (race.deletion !== undefined) result.push({ source: race.deletion.seen ? 'conntrack events' : 'exec probe', time: evidence.iso(race.deletion.first), text: deletionText(race.deletion) });
   if (race.winner !== undefined) result.push({ source: 'conntrack events', text: `the entry that was in the table: ${tupleText(race.winner.original)}, replies expected as ${tupleText(race.winner.reply)}` });
   if (clean !== undefined) result.push({ source: 'rules', text: clean });
   return result;
+}
+
+/** Where the loss shows in IP's own counters: on the way out as a discard, on the way in as nothing but a gap. */
+function ipCounters(s: Suspicion, evidence: Evidence): string | undefined {
+  if (s.stage !== 'confirm' || s.hook?.family !== 'ip') return undefined;
+  const deltas = counterDeltas(evidence, s.netns, 'snmp');
+  if (isUnavailable(deltas)) return undefined;
+  const by = (name: string): number => movedBy(deltas, `Ip ${name}`);
+  if (s.hook.hook === 'postrouting') return by('OutDiscards') > 0 ? `since before the loss: Ip OutDiscards +${by('OutDiscards')}` : undefined;
+  // forwarded packets and fragments are received and not delivered either
+  if (by('ForwDatagrams') > 0 || by('ReasmReqds') > 0) return undefined;
+  const gap = by('InReceives') - by('InDelivers') - by('InDiscards') - by('InHdrErrors') - by('InAddrErrors') - by('InUnknownProtos');
+  return gap > 0 ? `since before the loss: Ip InReceives +${by('InReceives')}, InDelivers +${by('InDelivers')}: ${plural(gap, 'packet')} vanished in between, and no counter of errors tells of it` : undefined;
 }
 
 function culpritOf(s: Suspicion, evidence: Evidence, race: Race): Culprit {
@@ -153,7 +169,7 @@ function ms(ns: bigint): string | undefined {
 export const cause: Cause = {
   id: 'conntrack.insert-race',
   title: 'two packets raced to make one connection entry, and the loser was dropped',
-  needs: ['proc', 'conntrack-table', 'process', 'nft', 'iptables', 'ip6tables', 'iptables-legacy', 'ip6tables-legacy', 'link', 'ipset', 'route-get', 'address', 'sysctl', 'ebtables', 'arptables', 'socket-owner', 'netns-names'],
+  needs: ['proc', 'conntrack-stats', 'conntrack-table', 'process', 'nft', 'iptables', 'ip6tables', 'iptables-legacy', 'ip6tables-legacy', 'link', 'ipset', 'route-get', 'address', 'sysctl', 'ebtables', 'arptables', 'socket-owner', 'netns-names'],
   knowledge: {
     what: 'The first packet of a connection gets an entry when it enters netfilter (OUTPUT, PREROUTING), but the entry goes into the table only at the end (POSTROUTING, INPUT). When two packets of one connection are under way at once, each has an entry of its own, and the second one finds the tuple taken. The kernel merges the two where it can; where it cannot, the packet is dropped, and a local sender gets EPERM. It happens when both ends speak first, when several threads send the first packets, when translation gives two connections one tuple, and right after somebody deleted entries of a busy flow (conntrack -F, conntrack -D), because every flow is new then.',
     signs: ['Operation not permitted now and then from send, with no rule that drops', 'insert_failed and drop in /proc/net/stat/nf_conntrack grow by the same number', 'NETFILTER_DROP at nf_hook_slow, called by ip_output (POSTROUTING: the sender gets EPERM) or ip_local_deliver (INPUT: nobody is told)', 'conntrack -E shows DESTROY with a portid just before', 'DNS lookups that take 5 s (A and AAAA sent at once from one socket through DNAT)', 'OpenVPN: write UDPv4: Operation not permitted (code=1); Incoming packet rejected from … (the second symptom: a rewritten source port)'],

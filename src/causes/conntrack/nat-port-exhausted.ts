@@ -52,7 +52,7 @@ function remedies(s: Suspicion, evidence: Evidence, choice: NatChoice): Remedy[]
 export const cause: Cause = {
   id: 'conntrack.nat-port-exhausted',
   title: 'source translation (SNAT, MASQUERADE) has no free port left',
-  needs: ['conntrack-table', 'nft', 'iptables', 'ip6tables', 'iptables-legacy', 'ip6tables-legacy', 'proc', 'link', 'ipset', 'route-get', 'address', 'sysctl', 'ebtables', 'arptables', 'process', 'socket-owner'],
+  needs: ['conntrack-table', 'nft', 'iptables', 'ip6tables', 'iptables-legacy', 'ip6tables-legacy', 'proc', 'conntrack-stats', 'link', 'ipset', 'route-get', 'address', 'sysctl', 'ebtables', 'arptables', 'process', 'socket-owner'],
   knowledge: {
     what: 'Source translation must give every connection to one peer address and port a source port of its own. When all ports that the rule may choose from are taken, the connection keeps a tuple that another one has, conntrack cannot insert it, and the packet is dropped. Without a range in the rule the choice is that of the original port: 1 to 511, 600 to 1023, or 1024 to 65535.',
     signs: ['insert_failed and drop grow together in /proc/net/stat/nf_conntrack', 'NETFILTER_DROP at nf_hook_slow under ip_output (POSTROUTING)', 'the first clients reach a server, later ones do not', 'as many entries towards one peer as the rule has ports'],

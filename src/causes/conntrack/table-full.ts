@@ -69,7 +69,7 @@ function remedies(s: Suspicion, evidence: Evidence, full: Occupancy): Remedy[] {
 export const cause: Cause = {
   id: 'conntrack.table-full',
   title: 'the connection tracking table is full',
-  needs: ['sysctl', 'conntrack-table', 'kernel-log', 'proc', 'nft', 'iptables', 'ip6tables', 'iptables-legacy', 'ip6tables-legacy', 'link', 'ipset', 'route-get', 'address', 'ebtables', 'arptables', 'process', 'socket-owner'],
+  needs: ['sysctl', 'conntrack-table', 'kernel-log', 'proc', 'conntrack-stats', 'nft', 'iptables', 'ip6tables', 'iptables-legacy', 'ip6tables-legacy', 'link', 'ipset', 'route-get', 'address', 'ebtables', 'arptables', 'process', 'socket-owner'],
   knowledge: {
     what: 'Connection tracking keeps one entry for each connection that passes. When nf_conntrack_max entries are there and none can be given up early, the first packet of every new connection is dropped; existing connections go on. A local sender gets EPERM. The limit is one number for the host, but it is compared with the count of each network namespace on its own.',
     signs: ['nf_conntrack: table full, dropping packet (kernel log, rate limited)', 'drop grows in /proc/net/stat/nf_conntrack while insert_failed does not; early_drop before that', 'NETFILTER_DROP at nf_hook_slow under ip_rcv (PREROUTING) or __ip_local_out (OUTPUT)', 'new connections fail while old ones work'],

@@ -1,11 +1,13 @@
 import type { Mono, Netns } from '../../base/brand.ts';
+import { decodeConntrackStats } from '../../formats/conntrack-message.ts';
 import { decodeNetDev } from '../../formats/net-dev.ts';
 import { decodeConntrackStat, totalOf } from '../../formats/nf-conntrack-stat.ts';
 import { decodeSnmp } from '../../formats/snmp.ts';
 import { decodeSnmp6 } from '../../formats/snmp6.ts';
 import { decodeSoftnetStat } from '../../formats/softnet-stat.ts';
 import type { CpuRow } from '../../model/conntrack.ts';
-import type { Evidence } from '../../model/evidence.ts';
+import type { Answer, Evidence } from '../../model/evidence.ts';
+import type { Question } from '../../model/question.ts';
 import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
 import { ask } from '../fact.ts';
 
@@ -61,17 +63,25 @@ export function countersNow(evidence: Evidence, netns: Netns, file: CounterFile)
 }
 
 function reading(evidence: Evidence, netns: Netns, file: CounterFile, which: 'before' | 'after'): Maybe<Reading> {
-  const question = ask('proc', netns, `net/${file}`);
-  const answer = which === 'after' ? evidence.answer(question) : evidence.before(question);
+  const put = (question: Question): Maybe<Answer> => (which === 'after' ? evidence.answer(question) : evidence.before(question));
+  const told = put(ask('proc', netns, `net/${file}`));
+  // a kernel without CONFIG_NF_CONNTRACK_PROCFS tells the same over netlink
+  const other = file === 'stat/nf_conntrack' && isUnavailable(told) && told.unavailable !== 'pending' ? put(ask('conntrack-stats', netns)) : told;
+  const answer = isUnavailable(other) && other.unavailable !== 'pending' ? told : other;
   if (isUnavailable(answer)) return answer;
   // one reading of each kind is kept, not one for every time it was read
   const key = `counters\u0000${file}\u0000${netns}\u0000${which}`;
   const known = evidence.memo.get(key) as Reading | undefined;
   if (known?.time === answer.time) return known;
-  const text = typeof answer.body === 'string' ? answer.body : new TextDecoder().decode(answer.body);
-  const result = { time: answer.time, ...decode(file, text) };
+  const result = { time: answer.time, ...(answer === told ? decode(file, typeof answer.body === 'string' ? answer.body : new TextDecoder().decode(answer.body)) : overNetlink(answer.body)) };
   evidence.memo.set(key, result);
   return result;
+}
+
+function overNetlink(body: string | Uint8Array): Omit<Reading, 'time'> {
+  const stats = typeof body === 'string' ? [] : decodeConntrackStats(body).cpus;
+  const cpus = stats.map(({ cpu, counters }): CpuRow => ({ cpu, values: new Map([...counters].map(([name, n]) => [name === 'chain_toolong' ? 'chaintoolong' : name, n])) }));
+  return { values: totalOf(cpus), cpus };
 }
 
 function decode(file: CounterFile, text: string): Omit<Reading, 'time'> {
