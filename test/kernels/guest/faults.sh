@@ -38,3 +38,11 @@ snat() {
   within snat-a nft 'table ip nat { chain post { type nat hook postrouting priority srcnat; udp dport 5353 snat to 10.0.0.1; }; }'
   within snat-b nft 'table ip f { chain out { type filter hook output priority 0; icmp type destination-unreachable drop; }; }'
 }
+# Two senders of one flow: clashes that are resolved. The nat engine binds all (tracked because a rule asks), the rules make the race's window longer.
+merged() {
+  pair merged
+  within merged-a nft "table ip t { chain nat { type nat hook postrouting priority srcnat; ct state new counter; }; chain slow { type filter hook postrouting priority 200; $(for i in $(seq 300); do echo "udp length $((2000 + i)) counter;"; done) }; }"
+  within merged-b nft 'table ip f { chain out { type filter hook output priority 0; icmp type destination-unreachable drop; }; }'
+}
+# Tracks connections; guest/traffic.py lowers the limit.
+full() { pair full; within full-a nft 'table ip t { chain o { type filter hook output priority 0; ct state new counter; }; }'; within full-b nft 'table ip f { chain out { type filter hook output priority 0; icmp type destination-unreachable drop; }; }'; }

@@ -50,11 +50,11 @@ def overfull():
     return result
 
 
-def race(count):
+def race(netns, sources, count):
     """Two processes on two CPUs, each with the same ports; a pair of datagrams at once, again and again."""
-    enter('snat-a')
+    enter(netns)
     start, pipes = time.monotonic() + 0.5, []
-    for cpu, source in enumerate(('10.0.0.1', '10.0.0.11')):
+    for cpu, source in enumerate(sources):
         r, w = os.pipe()
         pipes.append(r)
         if os.fork() == 0:
@@ -62,6 +62,7 @@ def race(count):
             lost = 0
             for i in range(count):
                 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
                 s.bind((source, 20000 + i))
                 while time.monotonic() < start + i * 0.002:
                     pass
@@ -73,6 +74,47 @@ def race(count):
             os.write(w, str(lost).encode())
             os._exit(0)
     return {'sent': 2 * count, 'errors': {'EPERM': sum(int(os.read(r, 20)) for r in pipes)}}
+
+
+def counted(netns, column):
+    """A column of conntrack's counters, summed over the CPUs."""
+    enter(netns)
+    header, *rows = [line.split() for line in open('/proc/thread-self/net/stat/nf_conntrack')]
+    return sum(int(row[header.index(column)], 16) for row in rows)
+
+
+def merged(count):
+    """One flow, two senders, and somebody who flushes: clashes that the kernel resolves, and nothing lost."""
+    before = counted('merged-a', 'clashres')
+    flusher = os.fork()
+    if flusher == 0:
+        for _ in range(20):
+            os.system('conntrack -F 2>/dev/null')
+            time.sleep(0.1)
+        os._exit(0)
+    result = race('merged-a', ('10.0.0.1', '10.0.0.1'), count)
+    os.waitpid(flusher, 0)
+    return {**result, 'resolved': counted('merged-a', 'clashres') - before}
+
+
+def full(limit, count):
+    """More first packets than the connection table holds entries. The limit is the whole machine's."""
+    # opened here, where it may be written
+    setting = os.open('/proc/sys/net/netfilter/nf_conntrack_max', os.O_RDWR)
+    before = os.read(setting, 20)
+    os.pwrite(setting, str(limit).encode(), 0)
+    enter('full-a')
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    errors = {}
+    for i in range(count):
+        try:
+            s.sendto(b'whydrop!', ('10.0.0.2', 9000 + i))
+        except OSError as e:
+            errors[errno.errorcode[e.errno]] = errors.get(errno.errorcode[e.errno], 0) + 1
+        time.sleep(0.02)
+    time.sleep(4)
+    os.pwrite(setting, before, 0)
+    return {'sent': count, 'errors': errors}
 
 
 SENDERS = {
@@ -88,7 +130,9 @@ SENDERS = {
     'nofwd': lambda: send('nofwd-a', 33, to='10.0.1.2'),
     'ttl': lambda: send('ttl-a', 34, to='10.0.1.2', ttl=1),
     'neigh': lambda: send('neigh-a', 20, to='10.0.0.77'),
-    'snat': lambda: race(1500),
+    'snat': lambda: race('snat-a', ('10.0.0.1', '10.0.0.11'), 1500),
+    'merged': lambda: merged(1500),
+    'full': lambda: full(60, 100),
 }
 
 
