@@ -6,6 +6,7 @@ import { prometheusText, PROMETHEUS_TYPE, type Metric } from '../exports/index.t
 import type { Incident, Severity } from '../model/incident.ts';
 import { isUnavailable } from '../model/unavailable.ts';
 import { createNotices, reportOf, type Notice } from '../report/index.ts';
+import { steadyNow } from './clock.ts';
 import { EnvironmentError } from './exit.ts';
 import { version } from './judged.ts';
 import { isLoopback, listenAddress, listener, listening, tlsFiles, type ListenOptions } from './listen.ts';
@@ -68,9 +69,9 @@ export async function agent(options: AgentOptions): Promise<void> {
 
     const notices = createNotices(options);
     const tell = (last = false): void => {
-      const now = Date.now();
+      const now = steadyNow();
       for (const notice of notices(now, [...latest.values()], last)) {
-        const line = jsonLine({ type: 'notice', event: notice.event, time: new Date(now).toISOString(), host: { hostname, kernel }, text: textOf(notice, hostname, now), incident: notice.incident });
+        const line = jsonLine({ type: 'notice', event: notice.event, time: new Date().toISOString(), host: { hostname, kernel }, text: textOf(notice, hostname, now), incident: notice.incident });
         output.write(line);
         webhook?.send(line);
       }

@@ -4,6 +4,7 @@ import type { Netns } from '../base/brand.ts';
 import { isUnavailable, unavailableText } from '../model/unavailable.ts';
 import { createRates, type CounterSeries } from '../report/index.ts';
 import { LISTED_INCIDENTS, listed, type SourceState } from '../views/web/index.ts';
+import { steadyNow } from './clock.ts';
 import { version } from './judged.ts';
 import type { Live } from './live.ts';
 import { WITHOUT } from './probes.ts';
@@ -27,7 +28,7 @@ export interface LiveSource extends ServedSource {
 
 /** The live watch as the browser sees it: incidents, an hour of losses by the second, an hour of counters that moved. */
 export function serveLive(live: Live): LiveSource {
-  const started = Date.now();
+  const started = steadyNow();
   const rates = createRates(HISTORY);
   const counters = createCounterHistory();
   const own = live.session.netns.slice(0, COUNTED_NETNS);
@@ -36,7 +37,7 @@ export function serveLive(live: Live): LiveSource {
 
   let reading = false;
   const read = async (): Promise<void> => {
-    rates.add(Date.now(), live.session.incidents());
+    rates.add(steadyNow(), live.session.incidents());
     if (reading) return;
     reading = true;
     await Promise.all(own.flatMap((netns) => COUNTERS.map(async (argument) => {
@@ -45,7 +46,7 @@ export function serveLive(live: Live): LiveSource {
       const text = typeof body === 'string' ? body : new TextDecoder().decode(body);
       const conntrack = argument === COUNTERS[0];
       const values = conntrack ? totalOf(decodeConntrackStat(text).cpus) : decodeSnmp(text).values;
-      for (const [name, value] of values) if (OF_LOSS.test(name)) counters.add(`${own.length > 1 ? `${nameOf(netns)} ` : ''}${conntrack ? 'nf_conntrack ' : ''}${name}`, Date.now(), value);
+      for (const [name, value] of values) if (OF_LOSS.test(name)) counters.add(`${own.length > 1 ? `${nameOf(netns)} ` : ''}${conntrack ? 'nf_conntrack ' : ''}${name}`, steadyNow(), value);
     })));
     reading = false;
   };
@@ -53,7 +54,7 @@ export function serveLive(live: Live): LiveSource {
   const timer = setInterval(() => void read(), COUNTER_MS);
 
   const state = (): Omit<SourceState, 'sources'> => {
-    const now = Date.now();
+    const now = steadyNow();
     const incidents = live.session.incidents();
     rates.add(now, incidents);
     const series = rates.series();

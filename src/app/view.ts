@@ -2,6 +2,7 @@ import type { Incident } from '../model/incident.ts';
 import { createRates, type Diagram, type WatchState } from '../report/index.ts';
 import { renderArmed, renderIncident, renderLoss, renderUpdate } from '../views/cli/index.ts';
 import { createTui, type Tui } from '../views/tui/index.ts';
+import { steadyNow } from './clock.ts';
 import type { Live } from './live.ts';
 import { look, plainSummary, worthShowing } from './plain.ts';
 import { WITHOUT } from './probes.ts';
@@ -44,7 +45,7 @@ function jsonView(output: Output): WatchView {
 function plainView(output: Output, plain: boolean): WatchView {
   const counts = new Map<string, number>();
   const lastUpdate = new Map<string, number>();
-  const started = Date.now();
+  const started = steadyNow();
   let probes: readonly ProbeState[] = [];
   let diagrams: ReadonlyMap<string, Diagram> = new Map();
   return {
@@ -53,9 +54,9 @@ function plainView(output: Output, plain: boolean): WatchView {
         for (const incident of incidents.filter(worthShowing)) {
           const before = counts.get(incident.id);
           const text = look(process.stdout, plain);
-          if (before === undefined) output.write(`${renderIncident(incident, { ...text, compact: true, now: Date.now() })}\n`);
-          else if (incident.count > before && Date.now() - (lastUpdate.get(incident.id) ?? 0) >= UPDATE_MS) {
-            lastUpdate.set(incident.id, Date.now());
+          if (before === undefined) output.write(`${renderIncident(incident, { ...text, compact: true, now: steadyNow() })}\n`);
+          else if (incident.count > before && steadyNow() - (lastUpdate.get(incident.id) ?? 0) >= UPDATE_MS) {
+            lastUpdate.set(incident.id, steadyNow());
             output.write(renderUpdate(incident, before, text));
           } else continue;
           counts.set(incident.id, incident.count);
@@ -68,7 +69,7 @@ function plainView(output: Output, plain: boolean): WatchView {
       diagrams = live.session.diagrams;
       output.write(renderArmed(line, look(process.stdout, plain)));
     },
-    summary: (summary) => output.write(plainSummary(summary, process.stdout, plain, { ran: Date.now() - started, probes, diagrams })),
+    summary: (summary) => output.write(plainSummary(summary, process.stdout, plain, { ran: steadyNow() - started, probes, diagrams })),
   };
 }
 
@@ -78,7 +79,7 @@ const UPDATE_MS = 5_000;
 /** The live screen: state in, drawn at most twice a second. */
 function screenView(output: Output, quit: () => void): WatchView {
   const rates = createRates();
-  const started = Date.now();
+  const started = steadyNow();
   let tui: Tui | undefined;
   let timer: NodeJS.Timeout | undefined;
   let live: Live | undefined;
@@ -87,7 +88,7 @@ function screenView(output: Output, quit: () => void): WatchView {
   const state = (): WatchState | undefined => {
     if (live === undefined || line === undefined) return undefined;
     const incidents: readonly Incident[] = live.session.incidents();
-    const now = Date.now();
+    const now = steadyNow();
     rates.add(now, incidents);
     return {
       now, started, hostname: live.host.hostname, kernel: live.host.kernel, netns: line.netns,
@@ -113,7 +114,7 @@ function screenView(output: Output, quit: () => void): WatchView {
     summary: async (summary) => {
       clearInterval(timer);
       await tui?.close();
-      output.write(plainSummary(summary, process.stdout, false, { ran: Date.now() - started, probes: line?.probes ?? [], ...(live === undefined ? {} : { diagrams: live.session.diagrams }) }));
+      output.write(plainSummary(summary, process.stdout, false, { ran: steadyNow() - started, probes: line?.probes ?? [], ...(live === undefined ? {} : { diagrams: live.session.diagrams }) }));
     },
   };
 }

@@ -17,7 +17,7 @@ export function decodeNetDev(text: string): Counters {
       continue;
     }
     if (line.trim() === '') continue;
-    const m = /^\s*(\S+):\s*((?:[0-9]+\s*)+)$/.exec(line);
+    const m = /^\s*(\S+):\s*([0-9][0-9\s]*)$/.exec(line);
     if (m === null) {
       whole = false;
       continue;

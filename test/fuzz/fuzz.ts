@@ -91,7 +91,7 @@ function describe(input: Uint8Array | string): string {
 
 const INTERESTING = [0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 20, 28, 29, 30, 31, 32, 40, 63, 64, 127, 128, 254, 255];
 
-function mutateBytes(seeds: readonly Uint8Array[], next: (below: number) => number): Uint8Array {
+export function mutateBytes(seeds: readonly Uint8Array[], next: (below: number) => number): Uint8Array {
   let bytes = Uint8Array.from(seeds[next(seeds.length)] ?? []);
   for (let n = 1 + next(6); n > 0; n--) {
     const at = next(bytes.length);
@@ -118,7 +118,7 @@ function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 
 const WORDS = ['0', '-1', '4294967296', '99999999999999999999', '0x', '{', '}', '[', ']', '"', ',', '\n', '\t', ' ', '\u0000', '\u202e', '\ud800', ':', '=', '%', '\\', '__proto__', 'constructor', '(((('];
 
-function mutateText(seeds: readonly string[], next: (below: number) => number): string {
+export function mutateText(seeds: readonly string[], next: (below: number) => number): string {
   let text = seeds[next(seeds.length)] ?? '';
   for (let n = 1 + next(6); n > 0; n--) {
     const at = next(text.length + 1);
