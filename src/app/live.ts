@@ -7,6 +7,7 @@ import { readHost } from '../sources/host.ts';
 import { openNetnsRegistry, type NetnsRef, type NetnsRegistry } from '../sources/netns.ts';
 import { UsageError } from './exit.ts';
 import { checkedFilter, type FilterOptions } from './flow-filter.ts';
+import { beFrugal } from './frugal.ts';
 import { armProbes, type Probes, type Tier } from './probes.ts';
 import { hostFacts } from './verdicts.ts';
 import { createSession, type Listener, type ProbeState, type Session } from './session.ts';
@@ -33,6 +34,7 @@ export interface Live {
  * the caller is not interested in, before they are judged.
  */
 export async function openLive(options: LiveOptions, listener: Listener, keep: (event: Event) => boolean = () => true): Promise<Live | Unavailable> {
+  beFrugal();
   const registry = openNetnsRegistry();
   const filter = checkedFilter(options);
   const entries = registry.list();

@@ -4,12 +4,16 @@ import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
 import { readingFailed } from '../read.ts';
 
 const FOLDER = '/sys/kernel/btf';
-let vmlinux: Maybe<Btf> | undefined;
+/** 5 MB that are of use while probes are armed: weak, so that they are read once then, and do not stay. */
+let vmlinux: WeakRef<Maybe<Btf> & object> | undefined;
 
-/** The running kernel's types, read at the first use. */
+/** The running kernel's types, read at the first use, and again when they were long out of use. */
 export function kernelTypes(): Maybe<Btf> {
-  vmlinux ??= read(`${FOLDER}/vmlinux`);
-  return vmlinux;
+  const known = vmlinux?.deref();
+  if (known !== undefined) return known;
+  const btf = read(`${FOLDER}/vmlinux`);
+  vmlinux = new WeakRef(btf);
+  return btf;
 }
 
 /** Types of nf_conntrack: a module of its own on distribution kernels (split BTF), else part of the kernel. */

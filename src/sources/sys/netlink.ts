@@ -18,7 +18,7 @@ export interface NetlinkSocket {
   /** As {@link request}, for all objects, without NLMSG_DONE. Stops after `limit` bytes. */
   dump(type: number, body: Uint8Array, limit?: number): Maybe<Dump>;
   /**
-   * The next datagram that waits, if any. It is valid until the next call: the buffer is used again. `overrun`: the
+   * The next datagram that waits, if any. It is valid until the next call, on whatever socket: the buffer is used again. `overrun`: the
    * kernel had to throw messages away because the buffer was full; what follows is whole again.
    */
   receive(): Uint8Array | 'empty' | 'overrun' | Unavailable;
@@ -59,8 +59,8 @@ const ENODEV = 19, EMSGSIZE = 90, EPROTONOSUPPORT = 93, EAFNOSUPPORT = 97;
 
 /** The kernel builds dump datagrams of up to 32 KiB (netlink_recvmsg), larger only for one very large message. */
 const DATAGRAM = 256 * 1024;
-/** Of all exchanges: they are synchronous. */
-let shared: Buffer | undefined;
+/** One for all exchanges and one for all that is received: neither outlives its call, and hundreds of namespaces have a socket each. */
+let shared: Buffer | undefined, incoming: Buffer | undefined;
 const ANSWER_MS = 2_000;
 const MOST_BYTES = 64 * 1024 * 1024;
 
@@ -97,7 +97,6 @@ function open(protocol: number, options: NetlinkOptions): Maybe<NetlinkSocket> {
 }
 
 function opened(fd: number, portId: number, what: string): NetlinkSocket {
-  let own: Buffer | undefined; // for what waits until the next call; an exchange is over when it returns
   let sequence = 0;
   const exchange = (type: number, flags: number, body: Uint8Array, limit: number): Maybe<Dump> => {
     sequence = (sequence + 1) >>> 0;
@@ -112,7 +111,7 @@ function opened(fd: number, portId: number, what: string): NetlinkSocket {
     request: (type, flags, body) => exchange(type, flags | NLM_F_REQUEST | NLM_F_ACK, body, MOST_BYTES),
     dump: (type, body, limit = MOST_BYTES) => exchange(type, NLM_F_REQUEST | NLM_F_DUMP, body, limit),
     receive: () => {
-      const buffer = (own ??= pinned(DATAGRAM));
+      const buffer = (incoming ??= pinned(DATAGRAM));
       for (;;) {
         const n = recv(fd, buffer, MSG_DONTWAIT);
         if (n > 0) return buffer.subarray(0, n);
