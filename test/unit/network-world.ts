@@ -8,6 +8,7 @@ import type { Packet } from '../../src/model/packet.ts';
 import type { Topic } from '../../src/model/question.ts';
 import type { CallSymptom, DropSymptom, Symptom } from '../../src/model/symptom.ts';
 import { fakeEvidence, HOME, type Answered } from '../fake-evidence.ts';
+import { holdsWithHostileNames } from '../hostile-names.ts';
 
 /**
  * Namespaces as they were captured on a live kernel with a fault in them (fixtures/network): what `ip`, `bridge` and
@@ -99,6 +100,8 @@ export function packet(source: string, destination: string, more: { ttl?: number
 export function judged(cause: Cause, w: World, symptom: Symptom, more: readonly Answered[] = [], before: readonly Answered[] = []): Finding {
   const evidence = fakeEvidence({ answers: [...w.answers, ...more], before, host: { netnsNames: w.names } });
   const finding = cause.judge(symptom, evidence);
+  holdsWithHostileNames(cause, finding, [...w.answers, ...more], before, symptom, (a, b, s, netnsName) =>
+    cause.judge(s, fakeEvidence({ answers: a, before: b, host: { netnsNames: new Map([...w.names].map(([n, name]) => [n, netnsName(name)])) } })));
   for (const q of evidence.asked) assert.ok(cause.needs.includes(q.topic), `${cause.id} asked for ${q.topic} without saying so`);
   return finding;
 }

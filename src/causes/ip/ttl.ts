@@ -1,14 +1,17 @@
+import { shellQuote } from '../../base/text.ts';
+import { countedHere } from '../../evidence/network/counted.ts';
 import { gatewayTo } from '../../evidence/network/gateway.ts';
 import { findOwnerOfAddress } from '../../evidence/network/hosts.ts';
 import { forwardPath } from '../../evidence/network/path.ts';
 import { routedPacket } from '../../evidence/network/packet.ts';
 import { decideRoute } from '../../evidence/network/routing.ts';
 import { ipv6Conf, sysctlNumber, sysctlSet } from '../../evidence/network/sysctl.ts';
-import { routeText, symbolOf, symptomLine } from '../../evidence/network/words.ts';
+import { dropLine, routeText, symbolOf, symptomLine } from '../../evidence/network/words.ts';
 import { inNetns, iproute, netnsText } from '../../evidence/netns.ts';
 import { deleteRule, manglingRules, type PlacedRule } from '../../evidence/rules/index.ts';
 import { ruleCulprit } from './broken.ts';
 import type { Netns } from '../../base/brand.ts';
+import type { DropEvent } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
 import type { Culprit, EvidenceLine, Remedy } from '../../model/incident.ts';
@@ -16,7 +19,7 @@ import type { Topic } from '../../model/question.ts';
 import type { Symptom } from '../../model/symptom.ts';
 import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
 
-export const ttlNeeds: readonly Topic[] = ['sysctl', 'route', 'route6', 'rule', 'rule6', 'link', 'address', 'bridge-link', 'nft', 'iptables', 'iptables-legacy', 'ip6tables', 'ip6tables-legacy', 'ipset'];
+export const ttlNeeds: readonly Topic[] = ['sysctl', 'route', 'route6', 'rule', 'rule6', 'link', 'address', 'bridge-link', 'nft', 'iptables', 'iptables-legacy', 'ip6tables', 'ip6tables-legacy', 'ipset', 'proc'];
 
 /** Hosts do not start lower than this, but by intent or mistake (RFC 1700: 64; BSDs, Linux 64, Windows 128). */
 const USUAL = 32;
@@ -33,7 +36,7 @@ export function judgeTtl(family: 4 | 6, symptom: Symptom, evidence: Evidence): F
     const { ip } = symptom.drop.packet;
     const place = symbolOf(symptom.drop);
     if (place !== (family === 4 ? 'ip_forward' : 'ip6_forward') || (symptom.drop.reason.name !== 'IP_INHDR' && symptom.drop.reason.name !== 'NOT_SPECIFIED')) return NOT_APPLICABLE;
-    if (ip === undefined) return NOT_APPLICABLE;
+    if (ip === undefined) return withoutPacket(family, symptom.drop, evidence);
     if (ip.ttl > 1) return ruledOut(`its ${name} is ${ip.ttl}`);
   } else if (symptom.kind !== 'call' || symptom.call.errno !== 'EHOSTUNREACH') return NOT_APPLICABLE;
   const routed = routedPacket(evidence, symptom);
@@ -189,7 +192,7 @@ function loop(evidence: Evidence, symptom: Symptom, to: string, from: string, na
     }
     if (gateway.why !== 'has-destination') continue;
     const there = netnsText(evidence, h.netns);
-    const words = `${to}/${to.includes(':') ? 128 : 32} via ${gateway.address} dev ${gateway.device}`;
+    const words = `${to}/${to.includes(':') ? 128 : 32} via ${gateway.address} dev ${shellQuote(gateway.device)}`;
     const flag = to.includes(':') ? '-6 ' : '';
     return {
       outcome: 'found', confidence: 0.97, severity: 'critical', identity: `loop|${circle.map((c) => c.netns).toSorted((a, b) => a - b).join(',')}|${to}`,
@@ -210,5 +213,22 @@ function loop(evidence: Evidence, symptom: Symptom, to: string, from: string, na
     culprit: { kind: 'route', text: `routing loop (ttl): ${routeText(hop.route)} in ${at}`, destination: hop.route.destination, table: hop.route.table, type: 'unicast' },
     evidence: [...lines, ...circle.map((h) => ({ source: `ip route in ${netnsText(evidence, h.netns)}`, text: routeText(h.route) }))],
     remedies: [{ text: `Remove the route that leads back, in ${at}.`, command: del, undo: iproute(evidence, hop.netns, 'ip', `${six}route add ${routeText(hop.route)}`), risk: 'medium' }],
+  };
+}
+
+/** A trace tells of the drop and not of the packet: the counter says that it was here. */
+function withoutPacket(family: 4 | 6, drop: DropEvent, evidence: Evidence): Finding {
+  const counted = countedHere(evidence, drop);
+  if (counted === undefined) return NOT_APPLICABLE;
+  if (isUnavailable(counted)) return cannotTell(unavailableText(counted), 'the counters of this namespace');
+  if (counted.by <= 0) return ruledOut(`${counted.counter} did not rise here`);
+  const name = family === 4 ? 'TTL' : 'hop limit';
+  const where = netnsText(evidence, drop.netns);
+  return {
+    outcome: 'found', confidence: 0.9, severity: 'warning', few: TRACE, identity: 'ttl|without packet',
+    explanation: `Packets that ${where} was to forward arrived with a ${name} that runs out there (${counted.counter} +${counted.by}), so it dropped them. Either a sender starts with too small a ${name}, or packets circle between routers. The trace does not show the packet; with BPF its sender is told.`,
+    culprit: { kind: 'peer', text: `a sender with too small a ${name} (ttl), or a routing loop through ${where}` },
+    evidence: [dropLine(evidence, drop), { source: 'counters', text: `${counted.counter} +${counted.by}` }],
+    remedies: [{ text: `Look at what arrives (tcpdump -v shows the ${name}): for a sender, its ${family === 4 ? 'net.ipv4.ip_default_ttl' : 'net.ipv6.conf.DEV.hop_limit'}; for the same packet again and again, the routes of the routers on its way.`, risk: 'low' }],
   };
 }

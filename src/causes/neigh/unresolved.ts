@@ -125,7 +125,7 @@ function why(evidence: Evidence, symptom: Symptom, hop: NextHop, reached: { read
   // whom the packets are for that wait behind a router is not known yet
   if (gateway !== undefined && !isUnavailable(gateway) && gateway.address !== hop.address && !(symptom.kind === 'counter' && hop.gateway)) {
     const mine = isUnavailable(own) ? undefined : own.find((a) => a.device === hop.device && a.family === (hop.address.includes(':') ? 6 : 4) && a.scope === 'global');
-    const route = `${hop.destination}/${hop.destination.includes(':') ? 128 : 32} via ${gateway.address} dev ${gateway.device}`;
+    const route = `${hop.destination}/${hop.destination.includes(':') ? 128 : 32} via ${gateway.address} dev ${shellQuote(gateway.device)}`;
     return {
       why: hop.gateway ? `No host on that wire has ${hop.address}, but ${gateway.address} in ${netnsText(evidence, gateway.netns)} could carry the packets.` : `${hop.destination} is not on that wire: the prefix of ${mine === undefined ? hop.device : `${mine.address}/${mine.prefixLength}`} wrongly covers it, it lies behind ${gateway.address}.`,
       sure: true,
@@ -240,7 +240,7 @@ function distrusted(evidence: Evidence, symptom: Symptom, reached: { readonly ne
       why: `The address is one of ${at}, but arp_filter is on for its ${device}, and the route back to ${source} leaves by ${by}: then it does not answer there.`,
       sure: true,
       culprit: { kind: 'sysctl', text: `${settings[0]?.[0] ?? strict.key} arp_filter = 1 in ${at}, so ${hop.address} does not answer ${source}`, name: settings[0]?.[0] ?? strict.key, value: strict.device, all: strict.all, effective: strict.effective, interface: device, ip: hop.address },
-      lines: [{ source: `sysctl in ${at}`, text: `${strict.key} = ${strict.device}, ${strict.allKey} = ${strict.all}` }, { source: `ip route in ${at}`, text: `${source} dev ${by}` }],
+      lines: [{ source: `sysctl in ${at}`, text: `${strict.key} = ${strict.device}, ${strict.allKey} = ${strict.all}` }, { source: `ip route in ${at}`, text: `${source} dev ${shellQuote(by)}` }],
       remedies: [{ text: `Have ${at} answer ARP on ${device} wherever the way back leads.`, command: sysctlSet(evidence, netns, settings.map(([k]) => [k, 0] as const)), undo: sysctlSet(evidence, netns, settings), risk: 'low' }],
     };
   }
@@ -250,7 +250,7 @@ function distrusted(evidence: Evidence, symptom: Symptom, reached: { readonly ne
     why: `The address is one of ${at}, but it ignores requests from ${source}: rp_filter is ${filter.effective} on its ${device}, and ${none ? 'no route leads back to that source' : `the route back leaves by ${by}`}.`,
     sure: true,
     culprit: { kind: 'sysctl', text: `${filter.key} rp_filter = ${filter.effective} in ${at}, so ${hop.address} does not answer ${source}`, name: filter.key, value: filter.device, all: filter.all, effective: filter.effective, interface: device, ip: hop.address },
-    lines: [{ source: `sysctl in ${at}`, text: `${filter.key} = ${filter.device}, ${filter.allKey} = ${filter.all}` }, { source: `ip route in ${at}`, text: none ? `no route to ${source}` : `${source} dev ${by}` }],
+    lines: [{ source: `sysctl in ${at}`, text: `${filter.key} = ${filter.device}, ${filter.allKey} = ${filter.all}` }, { source: `ip route in ${at}`, text: none ? `no route to ${source}` : `${source} dev ${shellQuote(by)}` }],
     remedies: none
       ? [{ text: `Add the way back to ${source} in ${at}; answers need it, too.`, command: iproute(evidence, netns, 'ip', `route add ${source}/32 dev ${shellQuote(device)}`), undo: iproute(evidence, netns, 'ip', `route del ${source}/32 dev ${shellQuote(device)}`), risk: 'low' }]
       : [{ text: `Loose mode on ${device}: a route back by any interface is then enough.`, command: sysctlSet(evidence, netns, [[filter.key, 2]]), undo: sysctlSet(evidence, netns, [[filter.key, filter.device]]), risk: 'low' }],
@@ -270,7 +270,7 @@ function mute(evidence: Evidence, reached: { readonly netns: Netns; readonly dev
     const bad = entry?.flags.find((f) => f === 'dadfailed' || f === 'tentative');
     if (entry !== undefined && bad !== undefined) {
       const text = `address ${hop.address} on ${entry.device} in ${at} is ${bad}`;
-      return { why: `In ${at} it is ${bad === 'dadfailed' ? 'a duplicate: duplicate address detection failed' : 'not usable yet: duplicate address detection runs'}.`, sure: true, culprit: { kind: 'interface', text, interface: entry.device, address: hop.address, state: bad }, lines: [{ source: 'ip address', text }], remedies: [{ text: 'Add the address again without duplicate address detection, once it is sure that nobody else has it.', command: `${iproute(evidence, netns, 'ip', `-6 addr del ${hop.address}/${entry.prefixLength} dev ${entry.device}`)} && ${iproute(evidence, netns, 'ip', `-6 addr add ${hop.address}/${entry.prefixLength} dev ${entry.device} nodad`)}`, risk: 'medium' }] };
+      return { why: `In ${at} it is ${bad === 'dadfailed' ? 'a duplicate: duplicate address detection failed' : 'not usable yet: duplicate address detection runs'}.`, sure: true, culprit: { kind: 'interface', text, interface: entry.device, address: hop.address, state: bad }, lines: [{ source: 'ip address', text }], remedies: [{ text: 'Add the address again without duplicate address detection, once it is sure that nobody else has it.', command: `${iproute(evidence, netns, 'ip', `-6 addr del ${hop.address}/${entry.prefixLength} dev ${shellQuote(entry.device)}`)} && ${iproute(evidence, netns, 'ip', `-6 addr add ${hop.address}/${entry.prefixLength} dev ${shellQuote(entry.device)} nodad`)}`, risk: 'medium' }] };
     }
   } else {
     const ignore = ipv4Conf(evidence, netns, 'arp_ignore', device);

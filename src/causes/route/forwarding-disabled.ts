@@ -1,3 +1,4 @@
+import { countedHere } from '../../evidence/network/counted.ts';
 import { incomingDevice } from '../../evidence/network/packet.ts';
 import { isLocalAddress } from '../../evidence/network/routing.ts';
 import { addresses, routeGet, sysctls } from '../../evidence/network/read.ts';
@@ -14,7 +15,7 @@ import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
 export const cause: Cause = {
   id: 'route.forwarding-disabled',
   title: 'this host does not forward packets',
-  needs: ['sysctl', 'route', 'route6', 'route-get', 'link', 'address'],
+  needs: ['sysctl', 'route', 'route6', 'route-get', 'link', 'address', 'proc'],
   knowledge: {
     what: 'A packet for somebody else came in, and forwarding is off: for IPv4 on the interface that it came in on, for IPv6 on the whole namespace. The kernel drops it without an answer.',
     signs: ['IPv4: IP_INADDRERRORS at ip_error', 'IPv6: a drop at ip6_forward, IP_INADDRERRORS or NOT_SPECIFIED', 'Ip InAddrErrors in /proc/net/snmp rises'],
@@ -31,7 +32,7 @@ export const cause: Cause = {
 function judge(drop: DropEvent, evidence: Evidence): Finding {
   const symbol = symbolOf(drop);
   const { ip } = drop.packet;
-  if (ip === undefined) return NOT_APPLICABLE;
+  if (ip === undefined) return symbol === 'ip_error' && drop.reason.name === 'IP_INADDRERRORS' ? withoutPacket(drop, evidence) : NOT_APPLICABLE;
   const four = symbol === 'ip_error' && ip.version === 4 && (drop.reason.name === 'IP_INADDRERRORS' || drop.reason.name === 'NOT_SPECIFIED');
   const six = symbol === 'ip6_forward' && ip.version === 6 && (drop.reason.name === 'IP_INADDRERRORS' || drop.reason.name === 'NOT_SPECIFIED');
   if (!four && !six) return NOT_APPLICABLE;
@@ -90,5 +91,27 @@ function judge6(drop: DropEvent, evidence: Evidence, device: string, where: stri
     culprit: { kind: 'sysctl', text: `net.ipv6.conf.all.forwarding = 0 (packets came in on ${device})`, name: 'net.ipv6.conf.all.forwarding', value: 0, effective: 0, interface: device },
     evidence: [dropLine(evidence, drop), { source: 'sysctl', text: 'net.ipv6.conf.all.forwarding = 0' }],
     remedies: [{ text: `Let ${where} forward IPv6 packets. It then stops taking default routes from router advertisements, unless accept_ra is 2.`, command: sysctlSet(evidence, drop.netns, [['net.ipv6.conf.all.forwarding', 1]]), undo: sysctlSet(evidence, drop.netns, [['net.ipv6.conf.all.forwarding', 0]]), risk: 'medium' }],
+  };
+}
+
+/** A trace tells of the drop and not of the packet: the counter says that it was here, the sysctl that nothing is forwarded. */
+function withoutPacket(drop: DropEvent, evidence: Evidence): Finding {
+  const counted = countedHere(evidence, drop);
+  const values = sysctls(evidence, drop.netns, 'net/ipv4/conf/*/forwarding');
+  if (counted === undefined) return NOT_APPLICABLE;
+  if (isUnavailable(counted)) return cannotTell(unavailableText(counted), 'Ip InAddrErrors');
+  if (isUnavailable(values)) return cannotTell(unavailableText(values), 'the sysctls of the interfaces');
+  if (counted.by <= 0) return ruledOut(`${counted.counter} did not rise here`);
+  const off = [...values].filter(([, v]) => v === '0').map(([path]) => path.split('/')[3] ?? '').filter((d) => !['all', 'default', 'lo'].includes(d));
+  const whole = values.get('net/ipv4/conf/all/forwarding') === '0';
+  if (off.length === 0) return ruledOut('forwarding is on for every interface');
+  const where = netnsText(evidence, drop.netns);
+  const keys = whole ? ['net.ipv4.ip_forward'] : off.map((d) => (d.includes('.') ? `net/ipv4/conf/${d}/forwarding` : `net.ipv4.conf.${d}.forwarding`));
+  return {
+    outcome: 'found', confidence: 0.9, severity: 'warning', identity: 'forwarding|without packet',
+    explanation: `Packets for other hosts reached ${where} and were dropped (${counted.counter} +${counted.by}), because it does not forward what comes in on ${off.join(', ')}. ${whole ? 'net.ipv4.ip_forward is 0.' : 'The setting of the interface is 0.'} The trace does not show the packet; with BPF its flow is told.`,
+    culprit: { kind: 'sysctl', text: `${keys.map((k) => `${k} = 0`).join(', ')} in ${where} (forwarding off)`, name: keys[0] ?? '', value: 0, effective: 0 },
+    evidence: [dropLine(evidence, drop), { source: '/proc/net/snmp', text: `${counted.counter} +${counted.by}` }],
+    remedies: [{ text: `Let ${where} forward IPv4 packets.`, command: sysctlSet(evidence, drop.netns, keys.map((k) => [k, 1] as const)), undo: sysctlSet(evidence, drop.netns, keys.map((k) => [k, 0] as const)), risk: 'medium' }],
   };
 }

@@ -1,3 +1,4 @@
+import { shellQuote } from '../../base/text.ts';
 import { formerRoute, gatewayTo } from '../../evidence/network/gateway.ts';
 import { forwardPath } from '../../evidence/network/path.ts';
 import { routedPacket, type Routed } from '../../evidence/network/packet.ts';
@@ -86,11 +87,11 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   const remedies: Remedy[] = [];
   // a router behind us that has the destination as its own needs not forward
   if (obvious !== undefined) {
-    remedies.push({ text: `Add a route for ${to} by ${obvious.address} (${netnsText(evidence, obvious.netns)}), which ${obvious.why === 'has-destination' ? 'has that address itself' : 'forwards packets'}.`, command: iproute(evidence, symptom.netns, 'ip', `${six}route add ${host} via ${obvious.address} dev ${obvious.device}`), undo: iproute(evidence, symptom.netns, 'ip', `${six}route del ${host} via ${obvious.address} dev ${obvious.device}`), risk: 'low' });
-    remedies.push({ text: `Or give ${where} a default route by ${obvious.address}.`, command: iproute(evidence, symptom.netns, 'ip', `${six}route add default via ${obvious.address} dev ${obvious.device}`), undo: iproute(evidence, symptom.netns, 'ip', `${six}route del default via ${obvious.address} dev ${obvious.device}`), risk: 'medium' });
+    remedies.push({ text: `Add a route for ${to} by ${obvious.address} (${netnsText(evidence, obvious.netns)}), which ${obvious.why === 'has-destination' ? 'has that address itself' : 'forwards packets'}.`, command: iproute(evidence, symptom.netns, 'ip', `${six}route add ${host} via ${obvious.address} dev ${shellQuote(obvious.device)}`), undo: iproute(evidence, symptom.netns, 'ip', `${six}route del ${host} via ${obvious.address} dev ${shellQuote(obvious.device)}`), risk: 'low' });
+    remedies.push({ text: `Or give ${where} a default route by ${obvious.address}.`, command: iproute(evidence, symptom.netns, 'ip', `${six}route add default via ${obvious.address} dev ${shellQuote(obvious.device)}`), undo: iproute(evidence, symptom.netns, 'ip', `${six}route del default via ${obvious.address} dev ${shellQuote(obvious.device)}`), risk: 'medium' });
   }
   if (former !== undefined) {
-    const remedy: Remedy = { text: `Put back the default route by ${former.gateway}, which was there before the loss began.`, command: iproute(evidence, symptom.netns, 'ip', `${six}route add default via ${former.gateway}${former.device === undefined ? '' : ` dev ${former.device}`}`), undo: iproute(evidence, symptom.netns, 'ip', `${six}route del default via ${former.gateway}`), risk: 'low' };
+    const remedy: Remedy = { text: `Put back the default route by ${former.gateway}, which was there before the loss began.`, command: iproute(evidence, symptom.netns, 'ip', `${six}route add default via ${former.gateway}${former.device === undefined ? '' : ` dev ${shellQuote(former.device)}`}`), undo: iproute(evidence, symptom.netns, 'ip', `${six}route del default via ${former.gateway}`), risk: 'low' };
     remedies.unshift(remedy);
   }
   if (remedies.length === 0) remedies.push({ text: `Add a route for ${to}: \`ip ${six}route add ${host} via ROUTER\`, or the default route that is missing. No router is obvious from here.`, risk: 'low' });
@@ -152,8 +153,8 @@ function noWayBack(symptom: CounterSymptom, evidence: Evidence): Finding {
   const what = syn ? 'Connection attempts (SYN)' : 'Pings';
   const router = former === undefined ? gatewayTo(evidence, symptom.netns, family === 6 ? ANYWHERE.six : ANYWHERE.four) : undefined;
   if (router !== undefined && isUnavailable(router) && router.unavailable === 'pending') return cannotTell(unavailableText(router), 'the other namespaces');
-  const offered = router === undefined || isUnavailable(router) ? undefined : `default via ${router.address} dev ${router.device}`;
-  const gateway = former === undefined ? offered : `default via ${former.gateway}${former.device === undefined ? '' : ` dev ${former.device}`}`;
+  const offered = router === undefined || isUnavailable(router) ? undefined : `default via ${router.address} dev ${shellQuote(router.device)}`;
+  const gateway = former === undefined ? offered : `default via ${former.gateway}${former.device === undefined ? '' : ` dev ${shellQuote(former.device)}`}`;
   return {
     outcome: 'found',
     confidence: syn ? 0.92 : 0.8,
@@ -174,7 +175,7 @@ function farAway(symptom: Extract<Symptom, { kind: 'call' }>, evidence: Evidence
   if (gateway !== undefined && isUnavailable(gateway) && gateway.unavailable === 'pending') return cannotTell(unavailableText(gateway), 'the other namespaces');
   const router = netnsText(evidence, at);
   const six = to.includes(':') ? '-6 ' : '';
-  const words = gateway === undefined || isUnavailable(gateway) ? undefined : `${to}/${to.includes(':') ? 128 : 32} via ${gateway.address} dev ${gateway.device}`;
+  const words = gateway === undefined || isUnavailable(gateway) ? undefined : `${to}/${to.includes(':') ? 128 : 32} via ${gateway.address} dev ${shellQuote(gateway.device)}`;
   return {
     outcome: 'found', confidence: 0.93, severity: 'warning', identity: `no route|${at}|${to}`,
     explanation: `${symptom.call.syscall} of ${symptom.call.task.comm} (pid ${symptom.call.task.pid}) to ${to} failed with ${symptom.call.errno} in ${netnsText(evidence, symptom.netns)}, though there is a route here. A router on the way, ${router}, has none for ${to} and answered "network unreachable". The route has to be added there.`,

@@ -1,3 +1,4 @@
+import { shellQuote } from '../../base/text.ts';
 import { gatewayTo } from '../../evidence/network/gateway.ts';
 import { forwardPath } from '../../evidence/network/path.ts';
 import { routedPacket } from '../../evidence/network/packet.ts';
@@ -104,7 +105,7 @@ function remediesOf(evidence: Evidence, symptom: Symptom, ns: Netns, to: string,
     const gateway = gatewayTo(evidence, ns, to);
     if (gateway !== undefined && isUnavailable(gateway)) return gateway.unavailable === 'pending' ? undefined : [{ text, command, undo: iproute(evidence, ns, 'ip', again), risk: 'medium' }];
     if (gateway !== undefined) {
-      command += ` && ${iproute(evidence, ns, 'ip', `${six}route add ${to}/${to.includes(':') ? 128 : 32} via ${gateway.address} dev ${gateway.device}`)}`;
+      command += ` && ${iproute(evidence, ns, 'ip', `${six}route add ${to}/${to.includes(':') ? 128 : 32} via ${gateway.address} dev ${shellQuote(gateway.device)}`)}`;
       text = `Remove it, and since no other route covers ${to}, add one by ${gateway.address}.`;
     } else text = `Remove it. No other route covers ${to} then: it needs one, too.`;
   }

@@ -1,6 +1,8 @@
+import { shellQuote } from '../../base/text.ts';
+import { countedHere } from '../../evidence/network/counted.ts';
 import { findOwnerOfMac } from '../../evidence/network/hosts.ts';
 import { incomingDevice } from '../../evidence/network/packet.ts';
-import { addresses, routeGet } from '../../evidence/network/read.ts';
+import { addresses, routeGet, sysctls } from '../../evidence/network/read.ts';
 import { decideRoute } from '../../evidence/network/routing.ts';
 import { ipv4Conf, sysctlSet } from '../../evidence/network/sysctl.ts';
 import { dropLine, routeText, symbolOf } from '../../evidence/network/words.ts';
@@ -16,7 +18,7 @@ import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
 export const cause: Cause = {
   id: 'route.rp-filter',
   title: 'the reverse-path filter dropped it',
-  needs: ['sysctl', 'route', 'rule', 'route-get', 'link', 'address'],
+  needs: ['sysctl', 'route', 'rule', 'route-get', 'link', 'address', 'proc'],
   knowledge: {
     what: 'rp_filter makes the kernel look up the route back to the sender of every IPv4 packet. In strict mode (1) the packet is dropped unless that route leaves by the interface it came in on; in loose mode (2) it is dropped when there is no route back at all. The value that counts is the larger of conf.all.rp_filter and that of the interface.',
     signs: ['IP_RPFILTER at ip_rcv_finish_core', 'TcpExt IPReversePathFilter in /proc/net/netstat rises', 'No ICMP answer, no log unless log_martians is on'],
@@ -34,6 +36,7 @@ function judge(drop: DropEvent, evidence: Evidence): Finding {
   const named = drop.reason.name === 'IP_RPFILTER';
   if (!named && !(drop.reason.name === 'NOT_SPECIFIED' && symbolOf(drop) === 'ip_rcv_finish_core')) return NOT_APPLICABLE;
   const { ip } = drop.packet;
+  if (ip === undefined && named) return withoutPacket(drop, evidence);
   if (ip === undefined || ip.version !== 4) return NOT_APPLICABLE;
   const device = incomingDevice(evidence, drop) ?? drop.interface;
   if (device === undefined || isUnavailable(device)) return cannotTell('the interface it came in on is not known', 'the interfaces (ip link)');
@@ -54,7 +57,7 @@ function judge(drop: DropEvent, evidence: Evidence): Finding {
   if (none) {
     const via = wayBack(evidence, drop, device, ip.source);
     if (via === 'pending') return cannotTell('the neighbours are still being looked at', 'the answers of the other namespaces');
-    if (via !== undefined) remedies.push({ text: `Add the way back: a route to ${ip.source} by ${device}; answers need it, too.`, command: iproute(evidence, drop.netns, 'ip', `route add ${ip.source}/32 ${via}dev ${device}`), undo: iproute(evidence, drop.netns, 'ip', `route del ${ip.source}/32 dev ${device}`), risk: 'low' });
+    if (via !== undefined) remedies.push({ text: `Add the way back: a route to ${ip.source} by ${device}; answers need it, too.`, command: iproute(evidence, drop.netns, 'ip', `route add ${ip.source}/32 ${via}dev ${shellQuote(device)}`), undo: iproute(evidence, drop.netns, 'ip', `route del ${ip.source}/32 dev ${shellQuote(device)}`), risk: 'low' });
     remedies.push({ text: `Switch the filter off on ${device}: loose mode also wants a route back.`, command: sysctlSet(evidence, drop.netns, settings(0)), undo: sysctlSet(evidence, drop.netns, [...(conf.all > 0 ? [[conf.allKey, conf.all] as const] : []), [conf.key, conf.device]]), risk: 'medium' });
   } else {
     // the larger of the two values counts, so 2 on the interface is enough
@@ -90,4 +93,30 @@ function wayBack(evidence: Evidence, drop: DropEvent, device: string, source: st
   if (isUnavailable(theirs)) return theirs.unavailable === 'pending' ? 'pending' : undefined;
   const onLink = theirs.find((t) => t.family === 4 && t.device === owner.link.name && own.some((o) => o.device === device && o.family === 4 && matchesPrefix(t.address, `${o.address}/${o.prefixLength}`)));
   return onLink === undefined || onLink.address === source ? '' : `via ${onLink.address} `;
+}
+
+/** A trace tells of the drop and not of the packet: the counter says that it was here, the sysctls which interfaces filter. */
+function withoutPacket(drop: DropEvent, evidence: Evidence): Finding {
+  const counted = countedHere(evidence, drop);
+  const values = sysctls(evidence, drop.netns, 'net/ipv4/conf/*/rp_filter');
+  if (counted === undefined) return NOT_APPLICABLE;
+  if (isUnavailable(counted)) return cannotTell(unavailableText(counted), 'TcpExt IPReversePathFilter');
+  if (isUnavailable(values)) return cannotTell(unavailableText(values), 'the sysctls of the interfaces');
+  if (counted.by <= 0) return ruledOut(`${counted.counter} did not rise here`);
+  const all = Number(values.get('net/ipv4/conf/all/rp_filter') ?? 0);
+  const on = [...values].flatMap(([path, v]) => {
+    const device = path.split('/')[3] ?? '';
+    return ['all', 'default', 'lo'].includes(device) || Math.max(all, Number(v)) === 0 ? [] : [{ device, value: Number(v) }];
+  });
+  const first = on[0];
+  if (first === undefined) return ruledOut('rp_filter is off on every interface');
+  const where = netnsText(evidence, drop.netns);
+  const key = (device: string): string => (device.includes('.') ? `net/ipv4/conf/${device}/rp_filter` : `net.ipv4.conf.${device}.rp_filter`);
+  return {
+    outcome: 'found', confidence: 0.9, severity: 'warning', identity: 'rp_filter|without packet',
+    explanation: `Packets that came in to ${where} were dropped by the reverse-path filter (${counted.counter} +${counted.by}). It is on for ${on.map((o) => o.device).join(', ')}: a packet is refused whose answer would leave by another interface. The trace does not show the packet; with BPF its source and interface are told.`,
+    culprit: { kind: 'sysctl', text: `${on.map((o) => `${key(o.device)} = ${o.value}`).join(', ')}, net.ipv4.conf.all.rp_filter = ${all} in ${where}`, name: all > 0 ? 'net.ipv4.conf.all.rp_filter' : key(first.device), value: first.value, all },
+    evidence: [dropLine(evidence, drop), { source: '/proc/net/netstat', text: `${counted.counter} +${counted.by}` }, { source: 'sysctl', text: on.map((o) => `${key(o.device)} = ${o.value}`).join(', ') }],
+    remedies: [{ text: 'Loose mode: a route back by any interface is then enough.', command: sysctlSet(evidence, drop.netns, on.map((o) => [key(o.device), 2] as const)), undo: sysctlSet(evidence, drop.netns, on.map((o) => [key(o.device), o.value] as const)), risk: 'medium' }],
+  };
 }

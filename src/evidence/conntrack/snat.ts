@@ -5,6 +5,7 @@ import type { Match, Rule } from '../../model/ruleset.ts';
 import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
 import { inNetns } from '../netns.ts';
 import { natRules, type PlacedRule } from '../rules/index.ts';
+import { specText } from '../rules/remedy.ts';
 
 /** A rule that translates source addresses. */
 export interface SnatRule {
@@ -118,5 +119,5 @@ function replaced(evidence: Evidence, netns: Netns, rule: SnatRule, next: string
     return { text: next, command: run(`nft ${shellQuote(`replace rule ${place} ${next}`)}`), undo: run(`nft ${shellQuote(`replace rule ${place} ${old.text}`)}`) };
   }
   const command = (words: string): string => run(`${table.tool} -t ${shellQuote(table.name)} -R ${shellQuote(chain.name)} ${old.position} ${words}`);
-  return { text: next, command: command(next), undo: command(old.text) };
+  return { text: next, command: command(specText(next)), undo: command(specText(old.text)) };
 }

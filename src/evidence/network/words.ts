@@ -5,6 +5,7 @@ import type { Link, PolicyRule, Route } from '../../model/network.ts';
 import { flowOf } from '../../model/flow.ts';
 import type { Symptom } from '../../model/symptom.ts';
 import { splitEndpoint } from '../../base/inet.ts';
+import { shellQuote } from '../../base/text.ts';
 
 /** The function's name without what the compiler appended: `ip_rcv_core.constprop.0` is `ip_rcv_core`. */
 export function symbolOf(drop: DropEvent): string {
@@ -78,7 +79,7 @@ export function isSend(call: CallEvent): boolean {
 export function routeText(r: Route): string {
   const type = r.type === 'unicast' ? '' : `${r.type} `;
   const via = r.gateway === undefined ? '' : ` via ${r.gateway}`;
-  const dev = r.device === undefined || isRefusal(r) ? '' : ` dev ${r.device}`;
+  const dev = r.device === undefined || isRefusal(r) ? '' : ` dev ${shellQuote(r.device)}`;
   const table = r.table === 'main' ? '' : ` table ${r.table}`;
   return `${type}${r.destination}${via}${dev}${r.metric === 0 || (r.family === 6 && r.metric === 1024) ? '' : ` metric ${r.metric}`}${table}`;
 }
@@ -95,7 +96,7 @@ export const isRefusal = (r: Route): boolean => r.type === 'blackhole' || r.type
 export function ruleText(r: PolicyRule): string {
   const ports = (name: string, range: readonly [number, number] | undefined): string => (range === undefined ? '' : `${name} ${range[0]}${range[1] === range[0] ? '' : `-${range[1]}`}`);
   const parts = [
-    r.not ? 'not' : '', `from ${r.from ?? 'all'}`, r.to === undefined ? '' : `to ${r.to}`, r.iif === undefined ? '' : `iif ${r.iif}`, r.oif === undefined ? '' : `oif ${r.oif}`,
+    r.not ? 'not' : '', `from ${r.from ?? 'all'}`, r.to === undefined ? '' : `to ${r.to}`, r.iif === undefined ? '' : `iif ${shellQuote(r.iif)}`, r.oif === undefined ? '' : `oif ${shellQuote(r.oif)}`,
     r.mark === undefined ? '' : `fwmark 0x${r.mark.toString(16)}${r.markMask === undefined ? '' : `/0x${r.markMask.toString(16)}`}`,
     r.protocol === undefined ? '' : `ipproto ${r.protocol}`, ports('sport', r.sourcePorts), ports('dport', r.destinationPorts), r.uids === undefined ? '' : `uidrange ${r.uids[0]}-${r.uids[1]}`,
     r.action === 'lookup' ? `lookup ${r.table ?? 'main'}` : r.action,

@@ -102,7 +102,7 @@ function allowStep(trial: Trial, c: Candidate): Step | undefined {
       if (parts.includes(undefined)) continue;
       const element = parts.join(' . ');
       const target = `${table.family} ${shellQuote(table.name)} ${shellQuote(m.set)}`;
-      return { text: `add ${element} to set ${m.set}`, command: `nft add element ${target} '{ ${element} }'`, undo: `nft delete element ${target} '{ ${element} }'` };
+      return { text: `add ${element} to set ${m.set}`, command: `nft add element ${target} ${shellQuote(`{ ${element} }`)}`, undo: `nft delete element ${target} ${shellQuote(`{ ${element} }`)}` };
     }
     if (m.kind === 'ipset' && m.negate) {
       const kinds = (trial.listing.ruleset.ipsets.get(m.set)?.type ?? '').split(':')[1]?.split(',') ?? [];
@@ -142,11 +142,14 @@ function elementStep(table: Table, hit: NonNullable<Candidate['hit']>): Step {
   const target = `${table.family} ${shellQuote(table.name)} ${shellQuote(hit.set)}`;
   const action = hit.kind === 'map' ? table.sets.get(hit.set)?.elements.find((e) => e.text === hit.element)?.action : undefined;
   const value = action === undefined ? '' : ` : ${'chain' in action ? `${action.do} ${action.chain}` : action.do}`;
-  return { text: `take ${hit.element} out of set ${hit.set}`, command: `nft delete element ${target} '{ ${hit.element}${value} }'`, undo: `nft add element ${target} '{ ${hit.element}${value} }'` };
+  return { text: `take ${hit.element} out of set ${hit.set}`, command: `nft delete element ${target} ${shellQuote(`{ ${hit.element}${value} }`)}`, undo: `nft add element ${target} ${shellQuote(`{ ${hit.element}${value} }`)}` };
 }
 
-const tableOption = (table: Table): string => (table.name === 'filter' ? '' : ` -t ${table.name}`);
-const specText = (text: string): string => wordsOf(text).map((w) => shellQuote(w)).join(' ');
+/** Where a chain is, as words for nft. */
+const chainWords = (table: Table, chain: string): string => `${table.family} ${shellQuote(table.name)} ${shellQuote(chain)}`;
+const tableOption = (table: Table): string => (table.name === 'filter' ? '' : ` -t ${shellQuote(table.name)}`);
+/** The words of a rule as iptables-save writes it, for a shell. */
+export const specText = (text: string): string => wordsOf(text).map((w) => shellQuote(w)).join(' ');
 
 export function deleteRule(table: Table, rule: Rule): Step {
   const text = `delete ${place(table, rule)} of ${table.tool === 'nft' ? `${table.family} ${table.name}` : `${table.tool} ${table.name}`}`;
@@ -155,7 +158,7 @@ export function deleteRule(table: Table, rule: Rule): Step {
     const rules = table.chains.get(rule.chain)?.rules ?? [];
     const next = rules[rule.position];
     const undo = next?.handle === undefined ? `add rule ${chain} ${rule.text}` : `insert rule ${chain} handle ${next.handle} ${rule.text}`;
-    return { text, command: `nft delete rule ${chain} handle ${rule.handle ?? 0}`, undo: `nft ${shellQuote(undo)}` };
+    return { text, command: `nft delete rule ${chainWords(table, rule.chain)} handle ${rule.handle ?? 0}`, undo: `nft ${shellQuote(undo)}` };
   }
   if (rule.text.startsWith('(')) return { text: `let chain ${rule.chain} end in ACCEPT`, command: `${table.tool}${tableOption(table)} -P ${shellQuote(rule.chain)} ACCEPT`, undo: `${table.tool}${tableOption(table)} -P ${shellQuote(rule.chain)} DROP` };
   const head = `${table.tool}${tableOption(table)}`;
@@ -167,7 +170,7 @@ function policyStep(table: Table, base: Chain): Step {
 }
 
 function policyCommand(table: Table, base: Chain, policy: 'accept' | 'drop'): string {
-  if (table.tool !== 'nft') return `${table.tool}${tableOption(table)} -P ${base.name} ${policy.toUpperCase()}`;
+  if (table.tool !== 'nft') return `${table.tool}${tableOption(table)} -P ${shellQuote(base.name)} ${policy.toUpperCase()}`;
   return `nft ${shellQuote(`chain ${table.family} ${table.name} ${base.name} { policy ${policy} ; }`)}`;
 }
 
@@ -180,7 +183,7 @@ function acceptStep(table: Table, at: { rule?: Rule; base: Chain }, spec: readon
     const rule = `${table.family} ${table.name} ${chain}`;
     const statement = [...spec, 'counter', 'accept', 'comment', '"whydrop"'].join(' ');
     const command = at.rule?.handle === undefined ? `add rule ${rule} ${statement}` : `insert rule ${rule} handle ${at.rule.handle} ${statement}`;
-    return { text, command: `nft ${shellQuote(command)}`, undo: `sh -c ${shellQuote(`nft delete rule ${rule} handle $(nft -a list chain ${rule} | sed -n 's/.*comment "whydrop" # handle //p' | head -n 1)`)}` };
+    return { text, command: `nft ${shellQuote(command)}`, undo: `sh -c ${shellQuote(`nft delete rule ${chainWords(table, chain)} handle $(nft -a list chain ${chainWords(table, chain)} | sed -n 's/.*comment "whydrop" # handle //p' | head -n 1)`)}` };
   }
   const head = `${table.tool}${tableOption(table)}`;
   const words = [...spec, '-j', 'ACCEPT'].map((w) => shellQuote(w)).join(' ');
