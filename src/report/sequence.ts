@@ -95,4 +95,8 @@ const sameTuple = (a: Tuple, b: Tuple): boolean => a.protocol === b.protocol && 
 const sameExchange = (a: Tuple, b: Tuple): boolean => sameTuple(a, b) || (a.protocol === b.protocol && a.source === b.destination && a.destination === b.source && a.sourcePort === b.destinationPort && a.destinationPort === b.sourcePort);
 const concerns = (e: ConntrackEvent, t: Tuple): boolean => sameExchange(e.entry.original, t) || sameExchange(e.entry.reply, t);
 
-const flow = (t: Tuple): string => `${protocolName(t.protocol)} ${t.source}${t.sourcePort === undefined ? '' : `:${t.sourcePort}`} → ${t.destination}${t.destinationPort === undefined ? '' : `:${t.destinationPort}`}`;
+function flow(t: Tuple): string {
+  // of ICMP the source port is the echo id
+  if (t.protocol === 1 || t.protocol === 58) return `${protocolName(t.protocol)} ${t.source} → ${t.destination}${t.sourcePort === undefined ? '' : ` id ${t.sourcePort}`}`;
+  return `${protocolName(t.protocol)} ${t.source}${t.sourcePort === undefined ? '' : `:${t.sourcePort}`} → ${t.destination}${t.destinationPort === undefined ? '' : `:${t.destinationPort}`}`;
+}

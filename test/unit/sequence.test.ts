@@ -48,3 +48,10 @@ test('two connections that translation gave one tuple: the other one is drawn, a
   assert.deepEqual(diagram?.actors.map((a) => a.label), ['conntrack table', 'openvpn, CPU 0', 'other connection']);
   assert.deepEqual(diagram?.messages.map((m) => m.text), ['inserts udp 192.168.77.11:33000 → 192.168.77.20:5355 first', 'same translated tuple: taken', 'dropped at POSTROUTING']);
 });
+
+test('an ICMP flow is told by its id, not by ports', () => {
+  const echo = { family: 4, protocol: 1, source: '10.97.0.1', destination: '10.97.0.2', sourcePort: 77, destinationPort: 2_048 } as const;
+  const { drop: refused } = lost('POSTROUTING', undefined, { conntrack: carried(echo, { reply: { ...echo, source: echo.destination, destination: echo.source } }) });
+  const diagram = sequenceOf([changed('destroy', entry(echo), 421, -5), refused, changed('new', entry(echo), 0, 1)], { incident: incident(421), realtimeOffset: 0n });
+  assert.deepEqual(diagram?.messages.slice(0, 2).map((m) => m.text), ['deletes icmp 10.97.0.1 → 10.97.0.2 id 77', 'inserts icmp 10.97.0.1 → 10.97.0.2 id 77 first']);
+});
