@@ -38,6 +38,7 @@ import { cause as netfilterPolicyDrop } from './netfilter/policy-drop.ts';
 import { cause as netfilterQueueNoListener } from './netfilter/queue-no-listener.ts';
 import { cause as netfilterRuleDrop } from './netfilter/rule-drop.ts';
 import { cause as netfilterRuleReject } from './netfilter/rule-reject.ts';
+import { cause as normalElsewhere } from './normal/elsewhere.ts';
 import { cause as normalIcmpUnclaimed } from './normal/icmp-unclaimed.ts';
 import { cause as normalLinkFlap } from './normal/link-flap.ts';
 import { cause as normalLocalSocket } from './normal/local-socket.ts';
@@ -125,6 +126,7 @@ export const causes: readonly Cause[] = [
   netfilterQueueNoListener,
   netfilterRuleDrop,
   netfilterRuleReject,
+  normalElsewhere,
   normalIcmpUnclaimed,
   normalLinkFlap,
   normalLocalSocket,

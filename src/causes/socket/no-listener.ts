@@ -102,9 +102,11 @@ function noneFound(drop: DropEvent, evidence: Evidence, list: readonly Socket[] 
       : other.remotePort !== 0
         ? `${name} has a socket on port ${port}, but it is connected to ${endpoint(other.remote, other.remotePort)} and takes packets from there only`
         : `${name} listens on ${socketText(other)}, and not on ${destination}${loopback ? ': it can be reached from this host alone' : ''}`;
-    text = `${text}; ${process === undefined ? 'a socket' : process.comm} listens on ${socketText(other)}`;
-    remedies.push({ text: `Let ${name} listen on ${at} or on all addresses (${family === 'IPv6' ? '::' : '0.0.0.0'}).`, risk: 'low' });
-    remedies.push({ text: `Or let the sender ${source} use the address ${plainAddress(other.local)}.`, risk: 'low' });
+    const connected = !wrongFamily && other.remotePort !== 0;
+    text = connected ? `${text}: the socket of ${process === undefined ? 'a program' : process.comm} there is connected to ${endpoint(other.remote, other.remotePort)}` : `${text}; ${process === undefined ? 'a socket' : process.comm} listens on ${socketText(other)}`;
+    if (connected) remedies.push({ text: `Let ${name} receive on a socket that is not connected, or connect it to ${source}.`, risk: 'low' });
+    else remedies.push({ text: `Let ${name} listen on ${at} or on all addresses (${family === 'IPv6' ? '::' : '0.0.0.0'}).`, risk: 'low' });
+    if (!connected) remedies.push({ text: `Or let the sender ${source} use the address ${plainAddress(other.local)}.`, risk: 'low' });
   } else if (gone !== undefined) {
     why = `a service had that port until a short while ago, and has closed it`;
     remedies.push({ text: `Start the service on ${kind} port ${port} again.`, risk: 'low' });
