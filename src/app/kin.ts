@@ -1,5 +1,6 @@
 import { netnsInode, type Netns } from '../base/brand.ts';
 import { splitEndpoint } from '../base/inet.ts';
+import { createTranslations } from '../evidence/conntrack/translated.ts';
 import { decodeAddresses } from '../formats/ip-json.ts';
 import { decodeProcSockets } from '../formats/proc-sockets.ts';
 import { decodeSockDiag } from '../formats/sock-diag.ts';
@@ -42,6 +43,7 @@ export function kinOf(root: number, snapshots: Snapshots): Kin {
     return mine;
   };
   const sockets = createSockets(snapshots);
+  const translations = createTranslations();
   const look = (): void => {
     for (const pid of members) {
       if (members.size >= MOST_PROCESSES) break;
@@ -54,12 +56,16 @@ export function kinOf(root: number, snapshots: Snapshots): Kin {
   return {
     has: (pid) => belongs(pid, 0),
     learn: (event) => {
+      if (event.kind === 'conntrack') translations.add(event);
       if (event.kind === 'exec' && belongs(event.parent, 0)) {
         members.add(event.task.pid);
         strangers.delete(event.task.pid);
       }
     },
-    ownerOf: sockets.ownerOf,
+    ownerOf: (flow) => {
+      const [source, destination] = translations.before(flow.protocol, `${flow.source}>${flow.destination}`).split('>');
+      return sockets.ownerOf(flow) ?? sockets.ownerOf({ protocol: flow.protocol, source: source ?? '', destination: destination ?? '' });
+    },
     close: () => clearInterval(timer),
   };
 }

@@ -62,7 +62,9 @@ function ofKin(incident: Incident, kin: Kin): Incident | undefined {
   const own = victims.filter((v) => v.process !== undefined && kin.has(v.process.pid));
   if (own.length === 0) return undefined;
   const count = own.length === victims.length ? incident.count : own.reduce((n, v) => n + v.count, 0);
-  return { ...incident, victims: own, count };
+  // one refused try is everyday business on a host; to whoever asks about this very program it is the answer
+  const refused = own.some((v) => v.errno === 'ECONNREFUSED');
+  return { ...incident, victims: own, count, severity: incident.severity === 'info' && refused ? 'warning' : incident.severity };
 }
 
 function run(command: readonly string[], attach: number | undefined, limit: number | undefined): { pid: number; ended: Promise<number> } {

@@ -210,6 +210,9 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
         case 'call':
           signs.addCall(event, counted(event.netns) > (sampled.get(event.netns) ?? 0));
           return;
+        case 'conntrack':
+          signs.addConntrack(event);
+          return;
         default:
           return;
       }

@@ -1,6 +1,7 @@
 import type { Mono } from '../base/brand.ts';
 import { endpoint } from '../base/inet.ts';
-import type { CallEvent, DropEvent } from '../model/event.ts';
+import { createTranslations } from '../evidence/conntrack/translated.ts';
+import type { CallEvent, ConntrackEvent, DropEvent } from '../model/event.ts';
 import type { Symptom } from '../model/symptom.ts';
 import { signature } from './signature.ts';
 import { callKey, countKey } from './store.ts';
@@ -45,6 +46,8 @@ export interface Signs {
   /** `shedding`: the drop probe counts more drops than it samples in this namespace. */
   addCall(call: CallEvent, shedding: boolean): Sign;
   addOther(symptom: Symptom): Sign;
+  /** NAT: by which other names a connection's packets go. */
+  addConntrack(event: ConntrackEvent): void;
   readonly all: ReadonlyMap<string, Sign>;
   /** Samples per kernel-side counter, over all signs. */
   readonly seenPerCounter: ReadonlyMap<string, number>;
@@ -58,6 +61,8 @@ export function createSigns(limit: number): Signs {
   const lastDropOfTask = new Map<number, { sign: Sign; time: Mono; call?: CallEvent }>();
   const lastDropOfProcess = new Map<string, { sign: Sign; time: Mono }>();
   const lastDropOfFlow = new Map<string, { sign: Sign; time: Mono }>();
+  const translations = createTranslations();
+  const waysOf = (call: CallEvent): readonly string[] => attemptOf(call).flatMap((way) => [way, ...translations.after('tcp', way)]);
 
   const perCounter = new Map<string, number>();
   const seenPerCounter = new Map<string, number>();
@@ -112,7 +117,7 @@ export function createSigns(limit: number): Signs {
 
   /** A connection attempt whose SYNs or answers were dropped, here or in another namespace: the drop's victim is known now. */
   const joinAttempt = (sign: Sign, call: CallEvent): Sign => {
-    const flows = attemptOf(call);
+    const flows = waysOf(call);
     for (const [key, victim] of sign.victims) {
       if (victim.symptom.kind !== 'drop' || victim.symptom.call !== undefined || !flows.includes(connectionOf(victim.symptom.drop) ?? '')) continue;
       sign.victims.delete(key);
@@ -150,10 +155,11 @@ export function createSigns(limit: number): Signs {
       // its own drop may have been counted and not described: then it is the same as the one before it
       const process = lastDropOfProcess.get(`${call.netns}|${call.task.pid}`);
       if (process !== undefined && call.time - process.time < SHED_JOIN_NS && (shedding || sameCall(process.sign.symptom, call))) return join(process.sign, call);
-      const dropped = attemptOf(call).map((flow) => lastDropOfFlow.get(flow)).find((d) => d !== undefined && call.time - d.time < (call.attempt?.waited ?? TCP_PATIENCE_NS) + SHED_JOIN_NS);
+      const dropped = waysOf(call).map((flow) => lastDropOfFlow.get(flow)).find((d) => d !== undefined && call.time - d.time < (call.attempt?.waited ?? TCP_PATIENCE_NS) + SHED_JOIN_NS);
       if (dropped !== undefined) return joinAttempt(dropped.sign, call);
       return add({ kind: 'call', netns: call.netns, first: call.time, call }, call.time, 0, call.attempt !== undefined ? undefined : callKey(call.task.pid, call.syscall, call.errno));
     },
+    addConntrack: translations.add,
     addOther: (symptom) => {
       const sign = add(symptom, symptom.first, 0, undefined);
       // a counter says how many were lost; a clue only that something is lost, which drops and calls will count

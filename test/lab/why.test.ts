@@ -80,6 +80,32 @@ test('ping: a socket without ports', { skip }, () => {
   assert.equal(rule(run, /^ping$/).count, 3);
 });
 
+test('behind a router that masquerades: the same program, by the name that it has there', { skip }, async () => {
+  const router = lab('why-r');
+  try {
+    here.run('ip', 'link', 'add', 'r0', 'type', 'veth', 'peer', 'name', 'r0', 'netns', router.name);
+    there.run('ip', 'link', 'add', 'r0', 'type', 'veth', 'peer', 'name', 'r1', 'netns', router.name);
+    for (const [ns, device, address] of [[here, 'r0', '10.98.0.2/24'], [router, 'r0', '10.98.0.1/24'], [router, 'r1', '10.97.0.1/24'], [there, 'r0', '10.97.0.2/24']] as const) {
+      ns.run('ip', 'addr', 'add', address, 'dev', device);
+      ns.run('ip', 'link', 'set', device, 'up');
+    }
+    here.run('ip', 'route', 'add', '10.97.0.0/24', 'via', '10.98.0.1');
+    router.run('sysctl', '-qw', 'net.ipv4.ip_forward=1');
+    router.run('iptables', '-t', 'nat', '-A', 'POSTROUTING', '-o', 'r1', '-j', 'MASQUERADE');
+    const tcp = rule(why('python3', '-c', `
+import socket
+s = socket.socket()
+s.settimeout(2.5)
+try: s.connect(('10.97.0.2', 81))
+except TimeoutError: pass
+`), /^python/);
+    assert.deepEqual(tcp.victims.map((v) => v.errno), ['EINPROGRESS']);
+    rule(why('ping', '-c', '3', '-i', '0.3', '-W', '1', '10.97.0.2'), /^ping$/);
+  } finally {
+    router.remove();
+  }
+});
+
 test('a remedy for the namespace that whydrop itself runs in names it too: it works from the root namespace as it is', { skip }, () => {
   here.run('iptables', '-A', 'OUTPUT', '-p', 'udp', '--dport', '54', '-j', 'DROP');
   const { incidents } = why('python3', '-c', `
