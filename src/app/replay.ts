@@ -5,7 +5,7 @@ import type { HostRecord, RawRecord } from '../model/record.ts';
 import { createTimeline } from '../timeline/index.ts';
 import { symbolsOf } from '../timeline/symbols.ts';
 import type { FlowFilter } from './flow-filter.ts';
-import { samplingLoss } from './sampling.ts';
+import { givenUpLoss, samplingLoss } from './sampling.ts';
 import type { Loss } from './stream.ts';
 import { diagnosisOf, judgedUnder, ofCauses } from './verdicts.ts';
 
@@ -66,6 +66,6 @@ export function replay(records: readonly RawRecord[], options: ReplayOptions): R
   for (const event of timeline.flush()) add(event);
   // a recording that was cut has no last judgement
   if (last > judged) diagnosis.judge(last, true);
-  losses.push(...samplingLoss(diagnosis.undescribed, losses));
+  losses.push(...samplingLoss(diagnosis.undescribed, losses), ...givenUpLoss(diagnosis.givenUp));
   return { host, incidents: show(diagnosis.incidents(last > judged ? last : judged)), losses, eventsSeen, first: host.time, last: mono(last), incidentOf: diagnosis.incidentOf };
 }

@@ -23,3 +23,8 @@ export function samplingLoss(undescribed: Diagnosis['undescribed'], known: reado
     text: `drops were counted exactly but not described one by one: of each kind a burst and then 40 a second on each CPU are, so that a flood costs little${never === 0 ? '' : `; of these nothing but the number is known: ${places.join(', ')}${more}`}`,
   }];
 }
+
+/** Incidents that were over and had to make room for others, as an entry of the loss ledger. */
+export function givenUpLoss(count: number): readonly Loss[] {
+  return count === 0 ? [] : [{ source: 'incidents', count, text: `${count} incidents that were over and had been given out are not repeated at the end: the newest are kept` }];
+}

@@ -7,7 +7,7 @@ import { questionKey, type Question, type Topic } from '../model/question.ts';
 import type { HostRecord, RawRecord } from '../model/record.ts';
 import { isUnavailable } from '../model/unavailable.ts';
 import { createReady } from '../sources/sys/ready.ts';
-import { samplingLoss } from './sampling.ts';
+import { givenUpLoss, samplingLoss } from './sampling.ts';
 import { symbolsOnce } from './symbols.ts';
 import { createTimeline, type Timeline } from '../timeline/index.ts';
 import type { Diagram } from '../report/index.ts';
@@ -319,7 +319,7 @@ export function createSession(options: SessionOptions): Session {
       const end = tick(true);
       diagnosis.judge(end, true);
       const final = show(diagnosis.incidents(end));
-      losses.push(...samplingLoss(diagnosis.undescribed, losses, leftOut));
+      losses.push(...samplingLoss(diagnosis.undescribed, losses, leftOut), ...givenUpLoss(diagnosis.givenUp));
       diagrams.incidents(final);
       probes.close();
       return final;

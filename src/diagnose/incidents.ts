@@ -10,12 +10,14 @@ export interface Growing {
   readonly key: string;
   readonly id: string;
   readonly netns: Netns;
-  /** Of an incident about many conversations: keys of all of them, its own and the few that have incidents of their own. */
-  readonly alike?: ReadonlySet<string>;
+  /** Of an incident about many conversations: hashes of the keys of all of them, its own and the few that have incidents of their own. */
+  readonly alike?: ReadonlySet<number>;
   verdict: Verdict;
   readonly signs: Sign[];
-  /** When it was last given out, and what it looked like then. */
-  shown?: { readonly time: Mono; readonly text: string; readonly open: boolean };
+  /** When it was last given out, and a hash of what it looked like then. */
+  shown?: { readonly time: Mono; readonly hash: number; readonly open: boolean };
+  /** Who suffered, as known when it was over last. */
+  known?: ReadonlyMap<string, Victim>;
   rejudged: Mono;
   /** Something about it has changed since it was drawn last. */
   changed: boolean;
@@ -23,6 +25,19 @@ export interface Growing {
 
 export function incidentKey(netns: Netns, verdict: Verdict): string {
   return `${netns}|${verdict.cause.id}|${verdict.found.identity}`;
+}
+
+/** 53 bits of a text, to tell whether it changed (the two halves of cyrb53: multiply and xor). */
+export function hashOf(text: string): number {
+  let a = 0xdeadbeef, b = 0x41c6ce57;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    a = Math.imul(a ^ c, 2654435761);
+    b = Math.imul(b ^ c, 1597334677);
+  }
+  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
+  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
+  return 4294967296 * (2097151 & b) + (a >>> 0);
 }
 
 /** A short stable name: the same key gives the same id on any machine (FNV-1a). */

@@ -7,7 +7,7 @@ import type { Incident, Victim } from '../model/incident.ts';
 import { questionKey, type Question } from '../model/question.ts';
 import type { Symptom } from '../model/symptom.ts';
 import { counts } from './counts.ts';
-import { draw, incidentId, incidentKey, QUIET, rank, type Growing } from './incidents.ts';
+import { draw, hashOf, incidentId, incidentKey, QUIET, rank, type Growing } from './incidents.ts';
 import { judge, type Verdict } from './judge.ts';
 import { signature } from './signature.ts';
 import { createSigns, type Sign } from './signs.ts';
@@ -26,6 +26,8 @@ export interface Diagnosis {
   incidents(now: Mono): readonly Incident[];
   /** The incident that an event which was added belongs to; undefined before it was judged, and for a call that was joined to its drop. */
   incidentOf(event: DropEvent | CallEvent): { readonly id: string; readonly cause: string } | undefined;
+  /** Incidents that were over and given out, and had to make room: they are not among {@link Diagnosis.incidents}. */
+  readonly givenUp: number;
   /** Exact number of packets dropped so far, every cause and `info` included. */
   readonly packetsDropped: number;
   /** Of those, how many the probe counted without describing them: it samples a flood, and a full ring buffer keeps nothing. */
@@ -52,7 +54,9 @@ const LOOK_AGAIN = 2_000_000_000n;
 const SHOW_AGAIN = 1_000_000_000n;
 /** Incidents that differ only by the conversation; those of further conversations are one. */
 const MOST_ALIKE = 8;
-const MAX_SIGNS = 12_000;
+const MAX_SIGNS = 8_000;
+/** Of more, those that are over longest are given up: they have been given out. */
+const MAX_INCIDENTS = 2_000;
 const MAX_VICTIMS = 50;
 const MAX_ALIKE = 65_536;
 
@@ -60,6 +64,9 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   const store = createStore(options.host, options.realtimeOffset);
   const signs = createSigns(MAX_SIGNS);
   const growing = new Map<string, Growing>();
+  /** Those that are not over, or have changed since they were given out as such. */
+  const active = new Set<Growing>();
+  let givenUp = 0;
   /** Without a last verdict; those of them that wait for answers; and which of the answers each waits for. */
   const unjudged = new Set<Sign>();
   const waiting = new Map<Sign, ReadonlySet<string>>();
@@ -69,8 +76,8 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   const sampled = new Map<Netns, number>();
   /** Kernel-side counter → incidents that it counts. */
   const owners = new Map<string, Set<string>>();
-  /** Wide incident key → keys of all incidents, made or not, that it would be. */
-  const alikes = new Map<string, Set<string>>();
+  /** Wide incident key → hashes of the keys of all incidents, made or not, that it would be. */
+  const alikes = new Map<string, Set<number>>();
   const iso = (time: Mono): string => isoTime(time, options.realtimeOffset);
 
   const counted = (netns: Netns): number => {
@@ -110,15 +117,15 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   };
 
   /** The verdict as it is, or, when many differ only by the conversation, the one about all further conversations. */
-  const widened = (netns: Netns, verdict: Verdict): { readonly verdict: Verdict; readonly alike?: Set<string> } => {
+  const widened = (netns: Netns, verdict: Verdict): { readonly verdict: Verdict; readonly alike?: Set<number> } => {
     const { wider } = verdict.found;
     const own = incidentKey(netns, verdict);
     if (wider === undefined) return { verdict };
     const wide = { ...verdict, found: { ...verdict.found, ...wider } };
     const key = incidentKey(netns, wide);
-    const alike = alikes.get(key) ?? new Set<string>();
+    const alike = alikes.get(key) ?? new Set<number>();
     alikes.set(key, alike);
-    if (alike.size < MAX_ALIKE) alike.add(own);
+    if (alike.size < MAX_ALIKE) alike.add(hashOf(own));
     return growing.has(own) || alike.size <= MOST_ALIKE ? { verdict } : { verdict: wide, alike };
   };
 
@@ -130,7 +137,10 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
       // a second look changes its mind only when it knows better
       if (verdict.found.confidence <= current.verdict.found.confidence) return;
       current.signs.splice(current.signs.indexOf(sign), 1);
-      if (current.signs.length === 0) growing.delete(current.key);
+      if (current.signs.length === 0) {
+        growing.delete(current.key);
+        active.delete(current);
+      }
     }
     let incident = growing.get(key);
     if (incident === undefined) {
@@ -142,13 +152,45 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     if (sign.incident !== key) incident.signs.push(sign);
     if (sign.countKey !== undefined) owners.set(sign.countKey, (owners.get(sign.countKey) ?? new Set<string>()).add(key));
     sign.incident = key;
+    mark(incident);
+  };
+
+  const mark = (incident: Growing): void => {
     incident.changed = true;
+    active.add(incident);
+  };
+
+  /** It is over and was given out: what it takes to draw it again stays, the samples go. */
+  const rest = (incident: Growing, now: Mono): void => {
+    active.delete(incident);
+    if (incident.verdict.found.victims === undefined) incident.known = victimsNow(incident, now);
+    const lead = incident.signs[0];
+    for (const sign of incident.signs) {
+      sign.victims.clear();
+      sign.resting = true;
+      if (lead !== undefined) sign.symptom = lead.symptom;
+    }
+    if (growing.size <= MAX_INCIDENTS) return;
+    for (const old of growing.values()) {
+      if (active.has(old)) continue;
+      for (const sign of old.signs) signs.forget(sign);
+      growing.delete(old.key);
+      givenUp += 1;
+      if (growing.size <= MAX_INCIDENTS) return;
+    }
   };
 
   const victimsOf = (incident: Growing, total: number, now: Mono): readonly Victim[] => {
     const own = incident.verdict.found.victims;
     if (own !== undefined) return own;
-    const merged = new Map<string, Victim>();
+    const list = [...victimsNow(incident, now).values()].sort((a, b) => b.count - a.count);
+    // one victim alone suffered everything, also what was counted and not sampled
+    const only = list[0];
+    return list.length === 1 && only !== undefined && incident.signs.every((s) => s.victims.size <= 1) ? [{ ...only, count: total }] : list;
+  };
+
+  const victimsNow = (incident: Growing, now: Mono): ReadonlyMap<string, Victim> => {
+    const merged = new Map<string, Victim>(incident.known);
     for (const sign of incident.signs) {
       if (merged.size >= MAX_VICTIMS) break;
       for (const { symptom, count } of sign.victims.values()) {
@@ -159,14 +201,11 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
           merged.set(key, { ...(known ?? victim), count: (known?.count ?? 0) + count });
         }
         // who it was is not known yet: to be drawn again
-        if (view.pending) incident.changed = true;
+        if (view.pending) mark(incident);
         if (merged.size >= MAX_VICTIMS) break;
       }
     }
-    const list = [...merged.values()].sort((a, b) => b.count - a.count);
-    // one victim alone suffered everything, also what was counted and not sampled
-    const only = list[0];
-    return list.length === 1 && only !== undefined && incident.signs.every((s) => s.victims.size === 1) ? [{ ...only, count: total }] : list;
+    return merged;
   };
 
   const shown = (incident: Growing, now: Mono): Incident => {
@@ -176,6 +215,9 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   };
 
   return {
+    get givenUp() {
+      return givenUp;
+    },
     get packetsDropped() {
       let sum = 0;
       for (const c of store.dropCounts.values()) sum += c.packets;
@@ -199,7 +241,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
       if (counter !== undefined && store.exact(counter)?.count !== before) {
         for (const key of owners.get(counter) ?? []) {
           const incident = growing.get(key);
-          if (incident !== undefined) incident.changed = true;
+          if (incident !== undefined) mark(incident);
         }
       }
       switch (event.kind) {
@@ -226,7 +268,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
           ready(sign);
         }
         const incident = sign.incident === undefined ? undefined : growing.get(sign.incident);
-        if (incident !== undefined) incident.changed = true;
+        if (incident !== undefined) mark(incident);
       }
       let budget = last ? Infinity : JUDGED_AT_ONCE;
       for (const sign of [...unjudged]) {
@@ -235,8 +277,8 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
         take(sign, now, last);
       }
       // with many incidents each is looked at again less often: the work stays the same
-      const lookAgain = LOOK_AGAIN * BigInt(Math.max(1, Math.ceil(growing.size / 16)));
-      for (const incident of [...growing.values()]) {
+      const lookAgain = LOOK_AGAIN * BigInt(Math.max(1, Math.ceil(active.size / 16)));
+      for (const incident of active) {
         const lead = incident.signs[0];
         if (lead === undefined || now - incident.rejudged < lookAgain || lead.last <= incident.rejudged) continue;
         incident.rejudged = now;
@@ -245,15 +287,16 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
         ready(lead);
       }
       const news: Incident[] = [];
-      for (const incident of growing.values()) {
+      for (const incident of [...active]) {
         const over = incident.shown?.open === true && now - incident.shown.time > QUIET;
         if (!over && (!incident.changed || (incident.shown !== undefined && now - incident.shown.time < SHOW_AGAIN))) continue;
         incident.changed = false;
         const drawn = shown(incident, now);
-        const text = JSON.stringify(drawn);
-        const same = text === incident.shown?.text;
-        if (!same || over) incident.shown = { time: now, text, open: drawn.state === 'open' };
+        const hash = hashOf(JSON.stringify(drawn));
+        const same = hash === incident.shown?.hash;
+        if (!same || over) incident.shown = { time: now, hash, open: drawn.state === 'open' };
         if (!same) news.push(drawn);
+        if (drawn.state === 'closed' && !incident.changed) rest(incident, now);
       }
       return { incidents: news, questions: store.takeQuestions() };
     },

@@ -21,6 +21,8 @@ export interface Sign {
   readonly victims: Map<string, { readonly symptom: Symptom; count: number }>;
   /** The incident that it belongs to. */
   incident?: string;
+  /** That incident is over, and it was not seen since. */
+  resting?: boolean;
   /** Answers older than this do not count in judging it. */
   asOf: Mono;
   /** A verdict was reached at least once. */
@@ -48,6 +50,8 @@ export interface Signs {
   addOther(symptom: Symptom): Sign;
   /** NAT: by which other names a connection's packets go. */
   addConntrack(event: ConntrackEvent): void;
+  /** Its incident has been given up: should it be seen again, it is new. */
+  forget(sign: Sign): void;
   readonly all: ReadonlyMap<string, Sign>;
   /** Samples per kernel-side counter, over all signs. */
   readonly seenPerCounter: ReadonlyMap<string, number>;
@@ -84,6 +88,7 @@ export function createSigns(limit: number): Signs {
       all.set(key, sign);
     }
     sign.seen += 1;
+    sign.resting = false;
     if (count !== undefined) seenPerCounter.set(count, (seenPerCounter.get(count) ?? 0) + 1);
     sign.bytes += bytes;
     if (time > sign.last) sign.last = time;
@@ -160,6 +165,7 @@ export function createSigns(limit: number): Signs {
       return add({ kind: 'call', netns: call.netns, first: call.time, call }, call.time, 0, call.attempt !== undefined ? undefined : callKey(call.task.pid, call.syscall, call.errno));
     },
     addConntrack: translations.add,
+    forget: (sign) => void all.delete(sign.key),
     addOther: (symptom) => {
       const sign = add(symptom, symptom.first, 0, undefined);
       // a counter says how many were lost; a clue only that something is lost, which drops and calls will count
@@ -208,15 +214,23 @@ function victimKey(symptom: Symptom): string {
   }
 }
 
-/** Makes room: the least recent of the oldest few that carry no incident. */
+/** Makes room: the least recent of the oldest few that carry no incident, or one that is over. */
 function forgetOld(all: Map<string, Sign>): void {
   let goes: Sign | undefined;
   let looked = 0;
+  const kept: Sign[] = [];
   for (const sign of all.values()) {
-    if (sign.incident === undefined && (goes === undefined || sign.last < goes.last)) goes = sign;
-    if (++looked >= 64 && goes !== undefined) break;
+    if (sign.incident === undefined || sign.resting === true) {
+      if (goes === undefined || sign.last < goes.last) goes = sign;
+    } else kept.push(sign);
+    if (++looked >= 64) break;
   }
   if (goes !== undefined) all.delete(goes.key);
+  // the next look is at others: with incidents that go on at the front nobody would ever find room
+  for (const sign of kept) {
+    all.delete(sign.key);
+    all.set(sign.key, sign);
+  }
 }
 
 function bounded<K, V>(map: Map<K, V>): Map<K, V> {
