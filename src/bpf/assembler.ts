@@ -10,7 +10,7 @@ export const R0 = 0, R1 = 1, R2 = 2, R3 = 3, R4 = 4, R5 = 5, R6 = 6, R7 = 7, R8 
 /** Helper functions by number (include/uapi/linux/bpf.h, ___BPF_FUNC_MAPPER). */
 export const HELPER = {
   mapLookup: 1, mapUpdate: 2, mapDelete: 3, ktimeGetNs: 5, getSmpProcessorId: 8, getCurrentPidTgid: 14, getCurrentUidGid: 15, getCurrentComm: 16,
-  getCurrentTask: 35, getStack: 67, getCurrentCgroupId: 80, probeReadUser: 112, probeReadKernel: 113, probeReadUserStr: 114, probeReadKernelStr: 115,
+  getCurrentTask: 35, getStack: 67, getCurrentCgroupId: 80, jiffies64: 118, probeReadUser: 112, probeReadKernel: 113, probeReadUserStr: 114, probeReadKernelStr: 115,
   ringbufOutput: 130, ringbufReserve: 131, ringbufSubmit: 132, ringbufDiscard: 133, getCurrentTaskBtf: 158,
 } as const;
 

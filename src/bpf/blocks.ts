@@ -3,24 +3,43 @@
  * R8 the record being filled (ring-buffer memory), R9 a pointer being followed. R0–R5 are clobbered by every block.
  */
 import type { Btf } from '../formats/btf.ts';
-import { HELPER, FP, R0, R1, R2, R3, R4, R8, R9, type Assembler, type Size } from './assembler.ts';
+import { HELPER, FP, R0, R1, R2, R3, R4, R8, R9, type Assembler, type Program, type Size } from './assembler.ts';
 import { COUNT_VALUE, SOCK } from './layout.ts';
 
 /** How kernel memory is read: directly (tp_btf, the verifier knows the types) or by bpf_probe_read_kernel (raw tracepoint). */
 export type Access = 'direct' | 'probe';
 
-/** Byte offset of a field, or undefined when this kernel has no such field. */
-export type Offsets = (struct: string, path: string) => number | undefined;
+/** Byte offset of a field, or undefined when this kernel has no such field. Several candidates (`a|b`) are tried in turn. */
+export interface Offsets {
+  (struct: string, path: string): number | undefined;
+  /** Of a field that the program cannot do without: when it is missing there is no program, see {@link finished}. */
+  need(struct: string, path: string): number;
+  /** The first needed field that this kernel does not have. */
+  missing(): string | undefined;
+}
 
-/** Offsets by BTF; several candidates for one field are tried in turn (kernels renamed some). */
+/** Offsets by BTF; `more` knows the types of a module. */
 export function offsetsOf(btf: Btf, more: Btf = btf): Offsets {
-  return (struct, path) => {
+  let missing: string | undefined;
+  const find = (struct: string, path: string): number | undefined => {
     for (const name of path.split('|')) {
       const field = btf.field(struct, name) ?? more.field(struct, name);
       if (field !== undefined && field.bitSize === 0 && field.bitOffset % 8 === 0) return field.bitOffset / 8;
     }
     return undefined;
   };
+  const need = (struct: string, path: string): number => {
+    const offset = find(struct, path);
+    if (offset === undefined) missing ??= `${struct}.${path.split('|')[0]}`;
+    return offset ?? 0; // the program is not used then
+  };
+  return Object.assign(find, { need, missing: () => missing });
+}
+
+/** The program, if every field that it needs is there. */
+export function finished(a: Assembler, offsets: Offsets): Program | { readonly missing: string } {
+  const missing = offsets.missing();
+  return missing === undefined ? a.finish() : { missing };
 }
 
 /** Stack slots: two scratch words below everything else. */
@@ -91,19 +110,20 @@ export function who(a: Assembler, at: { time: number; cpu: number; pidTgid: numb
 
 /** dst = inode number of a network namespace, from a pointer to struct net in R9; 0 when it is null. R9 is spent. */
 export function netInode(a: Assembler, offsets: Offsets, dst: number): void {
-  const inum = offsets('net', 'ns.inum') ?? 0;
-  follow(a, dst, R9, inum, 4);
+  follow(a, dst, R9, offsets.need('net', 'ns.inum'), 4);
 }
 
 /** dst = inode number of the current task's network namespace. R9 is spent. */
 export function taskNetns(a: Assembler, offsets: Offsets, dst: number): void {
   a.call(HELPER.getCurrentTask);
   a.movReg(R9, R0);
-  follow(a, R9, R9, offsets('task_struct', 'nsproxy') ?? 0);
-  follow(a, R9, R9, offsets('nsproxy', 'net_ns') ?? 0);
+  follow(a, R9, R9, offsets.need('task_struct', 'nsproxy'));
+  follow(a, R9, R9, offsets.need('nsproxy', 'net_ns'));
   netInode(a, offsets, dst);
 }
 
+/** possible_net_t (include/net/net_namespace.h) is empty without CONFIG_NET_NS. */
+export const NET_OF_SOCK = '__sk_common.skc_net.net';
 const TCP_TIME_WAIT = 6, TCP_NEW_SYN_RECV = 12, AF_INET = 2, AF_INET6 = 10;
 
 /**
@@ -118,26 +138,28 @@ export function socket(a: Assembler, offsets: Offsets, at: number): void {
   a.jumpIf('eq', R9, 0, done);
   a.store(8, R8, at + SOCK.address, R9);
   const common = '__sk_common.';
-  copyField(a, offsets, at + SOCK.family, R9, 'sock', `${common}skc_family`, 2);
-  copyField(a, offsets, at + SOCK.state, R9, 'sock', `${common}skc_state`, 1);
+  const needed = (to: number, path: string, size: number): void => copy(a, at + to, R9, offsets.need('sock', path), size);
+  needed(SOCK.family, `${common}skc_family`, 2);
+  needed(SOCK.state, `${common}skc_state`, 1);
   a.load(2, R1, R8, at + SOCK.family);
   a.jumpIf('eq', R1, AF_INET6, v6);
   a.jumpIf('ne', R1, AF_INET, ports);
-  copyField(a, offsets, at + SOCK.local, R9, 'sock', `${common}skc_rcv_saddr`, 4);
-  copyField(a, offsets, at + SOCK.remote, R9, 'sock', `${common}skc_daddr`, 4);
+  needed(SOCK.local, `${common}skc_rcv_saddr`, 4);
+  needed(SOCK.remote, `${common}skc_daddr`, 4);
   a.jump(ports);
   a.label(v6);
+  // without CONFIG_IPV6 there are none
   copyField(a, offsets, at + SOCK.local, R9, 'sock', `${common}skc_v6_rcv_saddr`, 16);
   copyField(a, offsets, at + SOCK.remote, R9, 'sock', `${common}skc_v6_daddr`, 16);
   a.label(ports);
-  copyField(a, offsets, at + SOCK.localPort, R9, 'sock', `${common}skc_num`, 2);
-  copyField(a, offsets, at + SOCK.remotePort, R9, 'sock', `${common}skc_dport`, 2);
+  needed(SOCK.localPort, `${common}skc_num`, 2);
+  needed(SOCK.remotePort, `${common}skc_dport`, 2);
   a.load(1, R1, R8, at + SOCK.state);
   a.jumpIf('eq', R1, TCP_TIME_WAIT, full);
   a.jumpIf('eq', R1, TCP_NEW_SYN_RECV, full);
-  copyField(a, offsets, at + SOCK.type, R9, 'sock', 'sk_type', 2);
-  copyField(a, offsets, at + SOCK.protocol, R9, 'sock', 'sk_protocol', 2);
-  copyField(a, offsets, at + SOCK.rmem, R9, 'sock', 'sk_backlog.rmem_alloc', 4);
+  needed(SOCK.type, 'sk_type', 2);
+  needed(SOCK.protocol, 'sk_protocol', 2);
+  needed(SOCK.rmem, 'sk_backlog.rmem_alloc', 4);
   copyField(a, offsets, at + SOCK.rcvbuf, R9, 'sock', 'sk_rcvbuf', 4);
   const inode = offsets('socket_alloc', 'vfs_inode.i_ino');
   const skSocket = offsets('sock', 'sk_socket');
@@ -152,15 +174,14 @@ export function socket(a: Assembler, offsets: Offsets, at: number): void {
     a.load(8, R9, FP, SCRATCH - 8);
   }
   a.label(full);
-  follow(a, R9, R9, offsets('sock', `${common}skc_net.net|${common}skc_net`) ?? 0);
+  follow(a, R9, R9, offsets.need('sock', NET_OF_SOCK));
   netInode(a, offsets, R1);
   a.store(4, R8, at + SOCK.netns, R1);
   a.label(done);
 }
 
-/** Leaves to `stranger` when the namespace in `register` (callee-saved) is not watched. Key on the stack at `slot`. */
-export function watchedNetns(a: Assembler, register: number, slot: number, stranger: string): void {
-  a.store(4, FP, slot, register);
+/** Leaves to `stranger` when the namespace whose inode number is on the stack at `slot` is not watched. */
+export function watchedNetns(a: Assembler, slot: number, stranger: string): void {
   a.mapFd(R1, 'netns');
   a.movReg(R2, FP);
   a.alu('add', R2, slot);
@@ -207,9 +228,10 @@ export function countLost(a: Assembler, slot: number, map: string): void {
 
 /**
  * R0 = the value of the per-CPU counter whose key is on the stack, made (all zero) when it is new, with one more in
- * `packets`. Leaves, and counts the loss, when the map is full. `valueSlot` is where its first value is put together.
+ * `packets`. Leaves, and counts the loss, when the map is full. `valueSlot` is where its first value is put together;
+ * `admit` is asked before a new one is made, not for one that is there.
  */
-export function counter(a: Assembler, map: string, keySlot: number, valueSlot: number, lostSlot: number, leave: string): void {
+export function counter(a: Assembler, map: string, keySlot: number, valueSlot: number, lostSlot: number, leave: string, admit: () => void = () => {}): void {
   const known = a.fresh('counter.known');
   const lookup = (): void => {
     a.mapFd(R1, map);
@@ -219,6 +241,7 @@ export function counter(a: Assembler, map: string, keySlot: number, valueSlot: n
     a.jumpIf('ne', R0, 0, known);
   };
   lookup();
+  admit();
   for (let at = 0; at < COUNT_VALUE.size; at += 8) a.storeImm(8, FP, valueSlot + at, 0);
   a.mapFd(R1, map);
   a.movReg(R2, FP);
@@ -236,27 +259,42 @@ export function counter(a: Assembler, map: string, keySlot: number, valueSlot: n
   a.store(8, R0, COUNT_VALUE.packets, R1);
 }
 
+/** How a program tells the time for its budgets. */
+export interface Clock {
+  /** R0 = now; never 0. */
+  now(a: Assembler): void;
+  /** A span in the clock's own units, at least one. */
+  span(ns: number): number;
+}
+
+/** By jiffies of so many ns, which the verifier turns into a plain load; without that number by the clock itself. */
+export function clockOf(tickNs: number | undefined): Clock {
+  return tickNs === undefined
+    ? { now: (a) => a.call(HELPER.ktimeGetNs), span: (ns) => ns }
+    : { now: (a) => a.call(HELPER.jiffies64), span: (ns) => Math.max(1, Math.ceil(ns / tickNs)) };
+}
+
 /**
  * The sampling budget of a counter, whose value R0 points to (layout: packets, bytes, tokens, refilled): falls through
- * when this event may be described, leaves to `shed` otherwise. A counter that is new on this CPU (`refilled` is 0) has
- * `burst`, an empty one gets one more every `refillNs`. Under flood all that is left is a look at the clock. R9 keeps the
- * value meanwhile.
+ * when this event may be described, leaves to `spent` otherwise, with R0 = now. A counter that is new on this CPU
+ * (`refilled` is 0) has `burst`, an empty one gets one more every `refillNs`. Under flood all that is left is a look at the
+ * clock. R9 keeps the value meanwhile.
  */
-export function budget(a: Assembler, burst: number, refillNs: number, shed: string): void {
+export function budget(a: Assembler, clock: Clock, burst: number, refillNs: number, spent: string): void {
   const spend = a.fresh('budget.spend');
   const known = a.fresh('budget.known');
   const refill = a.fresh('budget.refill');
   a.movReg(R9, R0);
   a.load(8, R1, R9, COUNT_VALUE.tokens);
   a.jumpIf('ne', R1, 0, spend);
-  a.call(HELPER.ktimeGetNs);
+  clock.now(a);
   a.load(8, R2, R9, COUNT_VALUE.refilled);
   a.jumpIf('ne', R2, 0, known);
   a.mov(R1, burst);
   a.jump(refill);
   a.label(known);
-  a.alu('add', R2, refillNs);
-  a.jumpIfReg('lt', R0, R2, shed);
+  a.alu('add', R2, clock.span(refillNs));
+  a.jumpIfReg('lt', R0, R2, spent);
   a.mov(R1, 1);
   a.label(refill);
   a.store(8, R9, COUNT_VALUE.refilled, R0);

@@ -5,7 +5,7 @@
  */
 import type { Btf } from '../formats/btf.ts';
 import { assembler, FP, HELPER, R0, R1, R2, R3, R6, R7, R8, R9, type Program } from './assembler.ts';
-import { budget, copyField, counter, follow, netInode, offsetsOf, reserve, socket, submit, taskNetns, watchedNetns, who } from './blocks.ts';
+import { budget, clockOf, copyField, counter, field, finished, follow, netInode, NET_OF_SOCK, offsetsOf, reserve, socket, submit, taskNetns, watchedNetns, who, type Access } from './blocks.ts';
 import { CALL, kindWord, RECORD_KIND } from './layout.ts';
 import { ERRNO } from '../base/errno.ts';
 
@@ -71,17 +71,21 @@ const BURST = 32;
 const REFILL_NS = 50_000_000;
 const KEY = -64, VALUE = -112, NETNS = -120, ERRNO_SLOT = -24, NR_SLOT = -32, DESCRIPTORS = -40;
 
-export function callProgram(btf: Btf, arch: string, filter: boolean): Program | { readonly missing: string } {
+export interface CallOptions {
+  readonly access: Access;
+  /** Watch only the namespaces in the map `netns`. */
+  readonly filter: boolean;
+  /** ns of a jiffy, where it is known. */
+  readonly tickNs?: number;
+}
+
+export function callProgram(btf: Btf, arch: string, options: CallOptions): Program | { readonly missing: string } {
   const registers = REGISTERS[arch];
   const watched = CALLS[arch];
   if (registers === undefined || watched === undefined) return { missing: `registers of ${arch}` };
   const offsets = offsetsOf(btf);
-  const argument = (i: number): number => (offsets('pt_regs', registers.args[i] ?? '') ?? 0) + (arch === 'arm64' ? 8 * i : 0);
-  const nr = offsets('pt_regs', registers.nr);
-  if (nr === undefined || offsets('pt_regs', registers.args[0] ?? '') === undefined) return { missing: `pt_regs.${registers.nr}` };
-  for (const [struct, path] of [['task_struct', 'nsproxy'], ['net', 'ns.inum'], ['task_struct', 'files'], ['file', 'private_data'], ['socket', 'sk']] as const) {
-    if (offsets(struct, path) === undefined) return { missing: `${struct}.${path}` };
-  }
+  const argument = (i: number): number => offsets.need('pt_regs', registers.args[i] ?? '') + (arch === 'arm64' ? 8 * i : 0);
+  const clock = clockOf(options.tickNs);
   const a = assembler();
   a.load(8, R7, R1, 8); // ret
   a.jumpIf('sge', R7, 0, 'leave');
@@ -89,7 +93,7 @@ export function callProgram(btf: Btf, arch: string, filter: boolean): Program | 
   a.movReg(R6, R1);
   a.load(8, R9, R6, 0); // struct pt_regs
   a.alu('neg', R7, 0);
-  follow(a, R8, R9, nr, arch === 'arm64' ? 4 : 8);
+  field(a, options.access, arch === 'arm64' ? 4 : 8, R8, R9, offsets.need('pt_regs', registers.nr));
   // no local port is left for a datagram socket: inet_autobind says EAGAIN, as a full buffer does
   a.jumpIf('ne', R7, ERRNO.EAGAIN, 'everyday');
   for (const name of ['connect', 'sendto']) {
@@ -130,7 +134,7 @@ export function callProgram(btf: Btf, arch: string, filter: boolean): Program | 
   a.store(4, FP, KEY, R0);
   a.store(4, FP, KEY + 4, R1);
   counter(a, 'calls', KEY, VALUE, CALL_LOST.counters, 'leave');
-  budget(a, BURST, REFILL_NS, 'leave');
+  budget(a, clock, BURST, REFILL_NS, 'leave');
 
   a.load(8, R9, R6, 0);
   a.load(8, R8, FP, NR_SLOT);
@@ -145,12 +149,12 @@ export function callProgram(btf: Btf, arch: string, filter: boolean): Program | 
   a.store(8, FP, DESCRIPTORS, R1);
   a.call(HELPER.getCurrentTask);
   a.movReg(R9, R0);
-  follow(a, R9, R9, offsets('task_struct', 'files') ?? 0);
-  follow(a, R9, R9, offsets('files_struct', 'fdt') ?? 0);
-  follow(a, R1, R9, offsets('fdtable', 'max_fds') ?? 0, 4);
+  follow(a, R9, R9, offsets.need('task_struct', 'files'));
+  follow(a, R9, R9, offsets.need('files_struct', 'fdt'));
+  follow(a, R1, R9, offsets.need('fdtable', 'max_fds'), 4);
   a.load(8, R2, FP, DESCRIPTORS);
   a.jumpIfReg('ge', R2, R1, 'no-file');
-  follow(a, R9, R9, offsets('fdtable', 'fd') ?? 0);
+  follow(a, R9, R9, offsets.need('fdtable', 'fd'));
   a.load(8, R1, FP, DESCRIPTORS);
   a.alu('lsh', R1, 3);
   a.aluReg('add', R9, R1);
@@ -158,15 +162,15 @@ export function callProgram(btf: Btf, arch: string, filter: boolean): Program | 
   a.jumpIf('eq', R9, 0, 'no-file');
   // only sockets: the file's inode is of type S_IFSOCK
   a.movReg(R7, R9);
-  follow(a, R9, R9, offsets('file', 'f_inode') ?? 0);
-  follow(a, R1, R9, offsets('inode', 'i_mode') ?? 0, 2);
+  follow(a, R9, R9, offsets.need('file', 'f_inode'));
+  follow(a, R1, R9, offsets.need('inode', 'i_mode'), 2);
   a.alu('and', R1, 0o170000);
   a.jumpIf('ne', R1, 0o140000, 'leave');
-  follow(a, R9, R7, offsets('file', 'private_data') ?? 0);
-  follow(a, R7, R9, offsets('socket', 'sk') ?? 0);
+  follow(a, R9, R7, offsets.need('file', 'private_data'));
+  follow(a, R7, R9, offsets.need('socket', 'sk'));
   a.jumpIf('eq', R7, 0, 'leave');
   // Unix and netlink sockets carry no packets
-  follow(a, R1, R7, offsets('sock', '__sk_common.skc_family') ?? 0, 2);
+  follow(a, R1, R7, offsets.need('sock', '__sk_common.skc_family'), 2);
   for (const family of [1 /* AF_UNIX */, 16 /* AF_NETLINK */, 38 /* AF_ALG */, 40 /* AF_VSOCK */]) a.jumpIf('eq', R1, family, 'leave');
   a.jump('have-sock');
   a.label('no-file');
@@ -176,21 +180,20 @@ export function callProgram(btf: Btf, arch: string, filter: boolean): Program | 
   a.load(8, R1, FP, ERRNO_SLOT);
   a.jumpIf('ne', R1, ERRNO.EAGAIN, 'meant');
   a.jumpIf('eq', R7, 0, 'leave');
-  follow(a, R1, R7, offsets('sock', '__sk_common.skc_num') ?? 0, 2);
+  follow(a, R1, R7, offsets.need('sock', '__sk_common.skc_num'), 2);
   a.jumpIf('ne', R1, 0, 'leave');
   a.label('meant');
 
   // namespace: of the socket, else of the task
   a.jumpIf('eq', R7, 0, 'no-sock');
-  follow(a, R9, R7, offsets('sock', '__sk_common.skc_net.net|__sk_common.skc_net') ?? 0);
+  follow(a, R9, R7, offsets.need('sock', NET_OF_SOCK));
   netInode(a, offsets, R8);
   a.jump('have-netns');
   a.label('no-sock');
   taskNetns(a, offsets, R8);
   a.label('have-netns');
-  if (filter) watchedNetns(a, R8, NETNS, 'leave');
-
   a.store(4, FP, NETNS, R8);
+  if (options.filter) watchedNetns(a, NETNS, 'leave');
 
   reserve(a, 'calls-ring', CALL.size, CALL_LOST.ring, 'leave');
   a.storeImm(4, R8, CALL.kind, kindWord(RECORD_KIND.call));
@@ -216,7 +219,7 @@ export function callProgram(btf: Btf, arch: string, filter: boolean): Program | 
   a.label('leave');
   a.mov(R0, 0);
   a.exit();
-  return a.finish();
+  return finished(a, offsets);
 
   /** Copies the sockaddr that the call was given, from the caller's memory. */
   function destination(): void {

@@ -6,7 +6,7 @@
  */
 import type { Btf } from '../formats/btf.ts';
 import { assembler, FP, HELPER, R0, R1, R2, R3, R4, R6, R7, R8, R9, type Program } from './assembler.ts';
-import { copyField, follow, netInode, offsetsOf, reserve, socket, submit, watchedNetns } from './blocks.ts';
+import { copy, finished, follow, netInode, NET_OF_SOCK, offsetsOf, reserve, socket, submit, watchedNetns } from './blocks.ts';
 import { CALL, CONNECT_ARGS, CONNECTING, kindWord, RECORD_KIND } from './layout.ts';
 
 /** Slot of the map `lost`. */
@@ -24,7 +24,7 @@ export function connectProgram(btf: Btf, filter: boolean): Program | { readonly 
   const args = btf.tracepoint('inet_sock_set_state')?.args ?? [];
   if (!(args[0]?.pointer === true && args[0].name === 'sock') || args.length < 3) return { missing: 'tracepoint inet_sock_set_state' };
   const offsets = offsetsOf(btf);
-  const net = offsets('sock', '__sk_common.skc_net.net|__sk_common.skc_net'), inum = offsets('net', 'ns.inum');
+  const net = offsets('sock', NET_OF_SOCK), inum = offsets('net', 'ns.inum');
   const skSocket = offsets('sock', 'sk_socket'), file = offsets('socket', 'file'), flags = offsets('file', 'f_flags'), error = offsets('sock', 'sk_err');
   if (net === undefined || inum === undefined || skSocket === undefined || file === undefined || flags === undefined || error === undefined) return { missing: 'sock.sk_err, socket.file' };
 
@@ -42,7 +42,8 @@ export function connectProgram(btf: Btf, filter: boolean): Program | { readonly 
   a.label('begins');
   follow(a, R9, R7, net);
   netInode(a, offsets, R8);
-  if (filter) watchedNetns(a, R8, NETNS, 'leave');
+  a.store(4, FP, NETNS, R8);
+  if (filter) watchedNetns(a, NETNS, 'leave');
   a.call(HELPER.getCurrentPidTgid);
   a.store(8, FP, VALUE + CONNECTING.pidTgid, R0);
   a.call(HELPER.getCurrentUidGid);
@@ -111,8 +112,8 @@ export function connectProgram(btf: Btf, filter: boolean): Program | { readonly 
   a.store(4, R8, CALL.errno, R1);
   a.load(8, R1, FP, VALUE);
   a.store(8, R8, CALL.args + CONNECT_ARGS.waited, R1);
-  copyField(a, offsets, CALL.args + CONNECT_ARGS.resent, R7, 'tcp_sock', 'total_retrans', 4);
-  copyField(a, offsets, CALL.args + CONNECT_ARGS.port, R7, 'inet_sock', 'inet_sport', 2);
+  copy(a, CALL.args + CONNECT_ARGS.resent, R7, offsets.need('tcp_sock', 'total_retrans'), 4);
+  copy(a, CALL.args + CONNECT_ARGS.port, R7, offsets.need('inet_sock', 'inet_sport'), 2);
   follow(a, R9, R7, net);
   netInode(a, offsets, R1);
   a.store(4, R8, CALL.netns, R1);
@@ -128,5 +129,5 @@ export function connectProgram(btf: Btf, filter: boolean): Program | { readonly 
   a.label('leave');
   a.mov(R0, 0);
   a.exit();
-  return a.finish();
+  return finished(a, offsets);
 }

@@ -5,13 +5,16 @@
  */
 import type { Btf } from '../formats/btf.ts';
 import { assembler, FP, HELPER, R0, R1, R2, R3, R4, R6, R7, R8, R9, type Program } from './assembler.ts';
-import { budget, copy, copyField, counter, field, follow, netInode, offsetsOf, reserve, socket, submit, taskNetns, watchedNetns, who, type Access } from './blocks.ts';
+import { budget, clockOf, copy, copyField, counter, field, finished, follow, netInode, NET_OF_SOCK, offsetsOf, reserve, socket, submit, taskNetns, watchedNetns, who, type Access } from './blocks.ts';
+import { newcomer } from './newcomer.ts';
 import { COUNT_KEY, COUNT_VALUE, DROP, HEAD_BYTES, kindWord, RECORD_KIND, STACK_FRAMES, TUPLE_BYTES } from './layout.ts';
 
 export interface DropOptions {
   readonly access: Access;
   /** Watch only the namespaces in the map `netns`. */
   readonly filter: boolean;
+  /** ns of a jiffy, where it is known. */
+  readonly tickNs?: number;
 }
 
 /** Descriptions of one counter on one CPU: this many at once, then one every so often. Every drop of a slow leak is described. */
@@ -34,7 +37,8 @@ const AF_INET = 2, AF_INET6 = 10;
 /** Stack slots. The key of the counter is at KEY, its initial value at VALUE. */
 const KEY = -64;
 const VALUE = -112;
-const NETNS = -120;
+/** Whether it is described as a newcomer. */
+const NEWCOMER = -40;
 
 /** The argument's place on the tracepoint, found by its type: kernels added arguments over time. */
 export interface DropArguments {
@@ -54,22 +58,17 @@ export function dropArguments(btf: Btf): DropArguments | undefined {
   return { skb, location, ...(reason < 0 ? {} : { reason }), ...(receiver < 0 ? {} : { receiver }) };
 }
 
-/** What a kernel that has BTF may lack without our being able to do the job. */
-const NEEDED: readonly (readonly [string, string])[] = [
-  ['sk_buff', 'dev'], ['sk_buff', 'sk'], ['sock', '__sk_common.skc_family'], ['sk_buff', 'len'], ['sk_buff', 'protocol'], ['net', 'ns.inum'], ['net_device', 'ifindex'], ['task_struct', 'nsproxy'], ['nsproxy', 'net_ns'],
-];
-
 /** The program, or the first field that this kernel does not have. */
 export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Program | { readonly missing: string } {
   const offsets = offsetsOf(btf, conntrack);
   const args = dropArguments(btf);
   if (args === undefined) return { missing: 'tracepoint kfree_skb' };
-  for (const [struct, path] of NEEDED) if (offsets(struct, path) === undefined) return { missing: `${struct}.${path}` };
-  const at = (struct: string, path: string): number => offsets(struct, path) ?? 0;
+  const at = offsets.need;
+  const clock = clockOf(options.tickNs);
   const { access } = options;
   const a = assembler();
-  const netOfDevice = at('net_device', 'nd_net.net|nd_net');
-  const netOfSock = at('sock', '__sk_common.skc_net.net|__sk_common.skc_net');
+  const netOfDevice = at('net_device', 'nd_net.net');
+  const netOfSock = at('sock', NET_OF_SOCK);
 
   a.movReg(R6, R1);
   a.load(8, R7, R6, args.skb * 8);
@@ -114,15 +113,18 @@ export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Pro
   a.jumpIf('ne', R1, AF_INET6, 'leave');
   a.label('packet');
   field(a, access, 8, R9, R7, at('sk_buff', 'sk'));
+  a.jumpIf('eq', R9, 0, 'not-sent');
+  field(a, access, 8, R9, R9, netOfSock);
+  field(a, access, 4, R8, R9, at('net', 'ns.inum'));
+  a.jump('have-netns');
+  a.label('not-sent');
   if (args.receiver !== undefined) {
-    a.jumpIf('ne', R9, 0, 'have-sock');
     a.load(8, R9, R6, args.receiver * 8);
+    a.jumpIf('eq', R9, 0, 'no-sock');
+    follow(a, R9, R9, netOfSock);
+    a.jump('have-net-probe');
+    a.label('no-sock');
   }
-  a.jumpIf('eq', R9, 0, 'no-sock');
-  a.label('have-sock');
-  follow(a, R9, R9, netOfSock);
-  a.jump('have-net-probe');
-  a.label('no-sock');
   const refdst = offsets('sk_buff', '_skb_refdst');
   const dstDevice = offsets('dst_entry', 'dev');
   if (refdst !== undefined && dstDevice !== undefined) {
@@ -153,36 +155,43 @@ export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Pro
   a.jump('have-netns');
   a.label('have-netns');
   a.store(4, FP, KEY + COUNT_KEY.netns, R8);
-  if (options.filter) watchedNetns(a, R8, NETNS, 'leave');
 
-  // count
+  // count; a counter that is there is of a namespace that is watched
   field(a, access, 4, R8, R7, at('sk_buff', 'len'));
-  counter(a, 'counts', KEY, VALUE, DROP_LOST.counters, 'leave');
+  counter(a, 'counts', KEY, VALUE, DROP_LOST.counters, 'leave', () => {
+    if (options.filter) watchedNetns(a, KEY + COUNT_KEY.netns, 'leave');
+  });
   a.load(8, R1, R0, COUNT_VALUE.bytes);
   a.aluReg('add', R1, R8);
   a.store(8, R0, COUNT_VALUE.bytes, R1);
-  budget(a, SAMPLE_BURST, SAMPLE_REFILL_NS, 'leave');
+  a.storeImm(8, FP, NEWCOMER, 0);
+  budget(a, clock, SAMPLE_BURST, SAMPLE_REFILL_NS, 'spent');
+  a.jump('describe');
+  a.label('spent');
+  newcomer(a, offsets, access, clock, KEY, 'leave');
+  a.storeImm(8, FP, NEWCOMER, 1);
 
+  a.label('describe');
   describe();
 
   a.label('leave');
   a.mov(R0, 0);
   a.exit();
-  return a.finish();
+  return finished(a, offsets);
 
   function describe(): void {
     reserve(a, 'ring', DROP.size, DROP_LOST.ring, 'leave');
     a.storeImm(4, R8, DROP.kind, kindWord(RECORD_KIND.drop));
     who(a, DROP);
     a.store(8, R8, DROP.skb, R7);
-    for (const [from, to, size] of [[COUNT_KEY.location, DROP.location, 8], [COUNT_KEY.reason, DROP.reason, 4], [COUNT_KEY.netns, DROP.netns, 4], [COUNT_KEY.ifindex, DROP.ifindex, 4], [COUNT_KEY.protocol, DROP.protocol, 4]] as const) {
+    for (const [from, to, size] of [[COUNT_KEY.location, DROP.location, 8], [COUNT_KEY.reason, DROP.reason, 4], [COUNT_KEY.netns, DROP.netns, 4], [COUNT_KEY.ifindex, DROP.ifindex, 4], [COUNT_KEY.protocol, DROP.protocol, 4], [NEWCOMER - KEY, DROP.newcomer, 4]] as const) {
       a.load(size, R1, FP, KEY + from);
       a.store(size, R8, to, R1);
     }
     for (const [to, path, size] of [
       [DROP.length, 'len', 4], [DROP.dataLength, 'data_len', 4], [DROP.mark, 'mark', 4], [DROP.iif, 'skb_iif', 4],
       [DROP.mac, 'mac_header', 2], [DROP.network, 'network_header', 2], [DROP.transport, 'transport_header', 2],
-    ] as const) copyField(a, offsets, to, R7, 'sk_buff', path, size);
+    ] as const) copy(a, to, R7, at('sk_buff', path), size);
 
     const summed = btf.field('sk_buff', 'ip_summed');
     if (summed !== undefined && summed.bitSize > 0) {
@@ -271,14 +280,15 @@ export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Pro
     const tuplehash = offsets('nf_conn', 'tuplehash');
     const tuple = offsets('nf_conntrack_tuple_hash', 'tuple');
     const stride = conntrack.size('nf_conntrack_tuple_hash') ?? btf.size('nf_conntrack_tuple_hash');
-    if (nfct === undefined || tuplehash === undefined || tuple === undefined || stride === undefined) return;
+    const status = offsets('nf_conn', 'status');
+    if (nfct === undefined || tuplehash === undefined || tuple === undefined || stride === undefined || status === undefined) return;
     follow(a, R9, R7, nfct);
     a.store(8, R8, DROP.nfct, R9);
     a.alu('and', R9, -8); // NFCT_PTRMASK
     a.jumpIf('eq', R9, 0, 'no-conntrack');
     copy(a, DROP.original, R9, tuplehash + tuple, TUPLE_BYTES);
     copy(a, DROP.reply, R9, tuplehash + stride + tuple, TUPLE_BYTES);
-    copyField(a, offsets, DROP.status, R9, 'nf_conn', 'status', 8);
+    copy(a, DROP.status, R9, status, 8);
     copyField(a, offsets, DROP.ctMark, R9, 'nf_conn', 'mark', 4);
     a.label('no-conntrack');
   }

@@ -1,7 +1,7 @@
 /** The exec probe: who started what. A program that lives five milliseconds still has a name and arguments. */
 import type { Btf } from '../formats/btf.ts';
 import { assembler, FP, HELPER, R0, R1, R2, R3, R6, R7, R8, R9, type Program } from './assembler.ts';
-import { copyField, follow, offsetsOf, reserve, submit, taskNetns, who } from './blocks.ts';
+import { copy, finished, follow, offsetsOf, reserve, submit, taskNetns, who } from './blocks.ts';
 import { ARGV_BYTES, EXEC, FILENAME_BYTES, kindWord, RECORD_KIND } from './layout.ts';
 
 /** Slot of the map `lost`. */
@@ -23,7 +23,7 @@ export function execProgram(btf: Btf): Program | { readonly missing: string } {
   a.storeImm(4, R8, EXEC.kind, kindWord(RECORD_KIND.exec));
   who(a, EXEC);
   follow(a, R9, R7, parent);
-  copyField(a, offsets, EXEC.parent, R9, 'task_struct', 'tgid', 4);
+  copy(a, EXEC.parent, R9, offsets.need('task_struct', 'tgid'), 4);
   // R9 may not hold the record and the namespace's pointer at once: the inode goes through R1
   taskNetns(a, offsets, R1);
   a.store(4, R8, EXEC.netns, R1);
@@ -55,5 +55,5 @@ export function execProgram(btf: Btf): Program | { readonly missing: string } {
   a.label('leave');
   a.mov(R0, 0);
   a.exit();
-  return a.finish();
+  return finished(a, offsets);
 }

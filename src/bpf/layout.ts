@@ -56,6 +56,7 @@ export const DROP = {
   data: 126, //      u16 skb->data - skb->head
   window: 128, //    u16 where the copied window begins, from skb->head
   copied: 130, //    u16 bytes copied
+  newcomer: 132, //  u32 1: past the budget, its flow was new
   nfct: 136, //      u64 skb->_nfct
   original: 144, //  struct nf_conntrack_tuple
   reply: 184,
@@ -74,7 +75,7 @@ export const IP_SUMMED = { none: 0, unnecessary: 1, complete: 2, partial: 3 } as
 
 /** Key and value of the drop counters (per-CPU hash). */
 export const COUNT_KEY = { location: 0, reason: 8, netns: 12, ifindex: 16, protocol: 20, size: 24 } as const;
-export const COUNT_VALUE = { packets: 0, bytes: 8, tokens: 16, refilled: 24, size: 32 } as const;
+export const COUNT_VALUE = { packets: 0, bytes: 8, tokens: 16, refilled: 24, newcomer: 32 /* until when the budget of new flows is spent */, size: 40 } as const;
 /** Key of the counters of failed calls; the value is COUNT_VALUE. A row of a call-counts record: the key, then the number summed over CPUs. */
 export const CALL_KEY = { tgid: 0, call: 4, size: 8 } as const; // call: nr << 16 | errno
 export const CALL_ROW = { calls: 8, size: 16 } as const;

@@ -1,24 +1,27 @@
 import type { Growing } from './incidents.ts';
+import type { Samples } from './signs.ts';
 import type { Store } from './store.ts';
 
 /**
  * How many packets or calls an incident lost. The kernel-side counters are exact per (place, reason, namespace,
  * interface, protocol), or per (process, system call, errno). Where all samples of a counter belong to one incident, its
- * count is the counter; where several incidents share a counter, it is divided in proportion to their samples. At least one
- * was lost, though a clue alone (a neighbour that does not answer) does not say how many.
+ * count is the counter; where several incidents share a counter, each has its own samples, and what was only counted is
+ * divided in proportion to those that stand for others: a flow that was described because it is new stands for itself, or
+ * one packet a second beside a flood would be taken for a large part of it. At least one was lost, though a clue alone (a neighbour that does not answer) does not say how many.
  */
-export function counts(incident: Growing, samples: ReadonlyMap<string, number>, exact: Store['exact']): { count: number; bytes: number } {
+export function counts(incident: Growing, samples: ReadonlyMap<string, Samples>, exact: Store['exact']): { count: number; bytes: number } {
   let count = 0;
   let bytes = 0;
-  const mine = new Map<string, { seen: number; bytes: number }>();
+  const mine = new Map<string, { seen: number; standing: number; bytes: number }>();
   for (const sign of incident.signs) {
     if (sign.countKey === undefined) {
       count += sign.seen;
       continue;
     }
-    const sum = mine.get(sign.countKey) ?? { seen: 0, bytes: 0 };
+    const sum = mine.get(sign.countKey) ?? { seen: 0, standing: 0, bytes: 0 };
     mine.set(sign.countKey, sum);
     sum.seen += sign.seen;
+    sum.standing += sign.standing;
     sum.bytes += sign.bytes;
   }
   for (const [key, own] of mine) {
@@ -29,9 +32,12 @@ export function counts(incident: Growing, samples: ReadonlyMap<string, number>, 
       bytes += own.bytes;
       continue;
     }
-    const share = own.seen / Math.max(samples.get(key) ?? 0, own.seen);
-    count += Math.round(total.count * share);
-    bytes += Math.round(total.bytes * share);
+    const all = samples.get(key) ?? own;
+    const seen = Math.max(all.seen, own.seen);
+    const share = all.standing > 0 ? own.standing / all.standing : own.seen / seen;
+    const lost = own.seen + Math.max(0, total.count - seen) * share;
+    count += Math.round(lost);
+    bytes += Math.round((total.bytes * lost) / Math.max(1, total.count));
   }
   return { count: Math.max(1, count), bytes };
 }

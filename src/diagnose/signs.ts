@@ -14,6 +14,8 @@ export interface Sign {
   last: Mono;
   /** Symptoms seen (for drops: samples). */
   seen: number;
+  /** Of those, how many stand for others like them that were counted only, too: all but the samples of a flow that is new. */
+  standing: number;
   bytes: number;
   /** The kernel-side counter that holds their exact number. */
   readonly countKey?: string;
@@ -27,6 +29,12 @@ export interface Sign {
   asOf: Mono;
   /** A verdict was reached at least once. */
   judged: boolean;
+}
+
+/** As in a {@link Sign}. */
+export interface Samples {
+  seen: number;
+  standing: number;
 }
 
 const MAX_VICTIMS = 24;
@@ -54,7 +62,7 @@ export interface Signs {
   forget(sign: Sign): void;
   readonly all: ReadonlyMap<string, Sign>;
   /** Samples per kernel-side counter, over all signs. */
-  readonly seenPerCounter: ReadonlyMap<string, number>;
+  readonly samples: ReadonlyMap<string, Samples>;
   /** Signs that changed since the last call. */
   takeChanged(): readonly Sign[];
 }
@@ -69,9 +77,9 @@ export function createSigns(limit: number): Signs {
   const waysOf = (call: CallEvent): readonly string[] => attemptOf(call).flatMap((way) => [way, ...translations.after('tcp', way)]);
 
   const perCounter = new Map<string, number>();
-  const seenPerCounter = new Map<string, number>();
+  const samples = new Map<string, Samples>();
 
-  const add = (symptom: Symptom, time: Mono, bytes: number, count: string | undefined): Sign => {
+  const add = (symptom: Symptom, time: Mono, bytes: number, count: string | undefined, standing = 1): Sign => {
     let key = signature(symptom);
     let sign = all.get(key);
     if (sign === undefined && count !== undefined) {
@@ -84,12 +92,18 @@ export function createSigns(limit: number): Signs {
     }
     if (sign === undefined) {
       if (all.size >= limit) forgetOld(all);
-      sign = { key, symptom, first: time, last: time, seen: 0, bytes: 0, victims: new Map(), asOf: time, judged: false, ...(count === undefined ? {} : { countKey: count }) };
+      sign = { key, symptom, first: time, last: time, seen: 0, standing: 0, bytes: 0, victims: new Map(), asOf: time, judged: false, ...(count === undefined ? {} : { countKey: count }) };
       all.set(key, sign);
     }
     sign.seen += 1;
     sign.resting = false;
-    if (count !== undefined) seenPerCounter.set(count, (seenPerCounter.get(count) ?? 0) + 1);
+    sign.standing += standing;
+    if (count !== undefined) {
+      const all = samples.get(count) ?? { seen: 0, standing: 0 };
+      samples.set(count, all);
+      all.seen += 1;
+      all.standing += standing;
+    }
     sign.bytes += bytes;
     if (time > sign.last) sign.last = time;
     const victim = victimKey(symptom);
@@ -135,14 +149,14 @@ export function createSigns(limit: number): Signs {
 
   return {
     all,
-    seenPerCounter,
+    samples,
     takeChanged: () => {
       const list = [...changed];
       changed.clear();
       return list;
     },
     addDrop: (drop) => {
-      const sign = add({ kind: 'drop', netns: drop.netns, first: drop.time, drop }, drop.time, drop.length, countKey(drop));
+      const sign = add({ kind: 'drop', netns: drop.netns, first: drop.time, drop }, drop.time, drop.length, countKey(drop), drop.newcomer === true ? 0 : 1);
       if (!drop.softirq) {
         bounded(lastDropOfTask).set(drop.task.tid, { sign, time: drop.time });
         bounded(lastDropOfProcess).set(`${drop.netns}|${drop.task.pid}`, { sign, time: drop.time });

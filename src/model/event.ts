@@ -87,6 +87,8 @@ export interface DropEvent {
   /** The socket that was to receive it (`rx_sk`, 6.11+). */
   readonly receiver?: SocketIdentity;
   readonly conntrack?: PacketConntrack;
+  /** Described past the budget because its flow was new: it stands for itself, not for a share of what was only counted. */
+  readonly newcomer?: true;
   /** Which probe saw it. */
   readonly probe: 'bpf' | 'tracefs';
 }

@@ -58,6 +58,7 @@ export function decodeDrop(bytes: Uint8Array, names: Names): DropEvent | undefin
   if (receiver !== undefined) event.receiver = receiver;
   const conntrack = conntrackOf(v);
   if (conntrack !== undefined) event.conntrack = conntrack;
+  if (v.getUint32(DROP.newcomer, true) === 1) event.newcomer = true;
   return event;
 }
 

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { assembler, FP, HELPER, R0, R1, R2, R6, R9, type Program } from '../../src/bpf/assembler.ts';
 import { callProgram } from '../../src/bpf/call.ts';
+import { connectProgram } from '../../src/bpf/connect.ts';
 import { dropArguments, dropProgram } from '../../src/bpf/drop.ts';
 import { execProgram } from '../../src/bpf/exec.ts';
 import { CALL, COUNT_KEY, COUNT_ROW, DROP, EXEC, HEAD_BYTES, SOCK, STACK_FRAMES, ARGV_BYTES, FILENAME_BYTES, TUPLE_BYTES } from '../../src/bpf/layout.ts';
@@ -72,7 +73,7 @@ test('parts of a record do not overlap and end within it', () => {
   };
   fits([[DROP.kind, 4], [DROP.cpu, 4], [DROP.time, 8], [DROP.skb, 8], [DROP.location, 8], [DROP.reason, 4], [DROP.netns, 4], [DROP.ifindex, 4], [DROP.protocol, 4], [DROP.length, 4], [DROP.dataLength, 4],
     [DROP.mark, 4], [DROP.iif, 4], [DROP.pidTgid, 8], [DROP.uid, 4], [DROP.ipSummed, 4], [DROP.cgroup, 8], [DROP.comm, 16], [DROP.device, 16], [DROP.mac, 2], [DROP.network, 2], [DROP.transport, 2], [DROP.data, 2],
-    [DROP.window, 2], [DROP.copied, 2], [DROP.nfct, 8], [DROP.original, TUPLE_BYTES], [DROP.reply, TUPLE_BYTES], [DROP.status, 8], [DROP.ctMark, 4], [DROP.stackBytes, 4], [DROP.sk, SOCK.size], [DROP.receiver, SOCK.size],
+    [DROP.window, 2], [DROP.copied, 2], [DROP.newcomer, 4], [DROP.nfct, 8], [DROP.original, TUPLE_BYTES], [DROP.reply, TUPLE_BYTES], [DROP.status, 8], [DROP.ctMark, 4], [DROP.stackBytes, 4], [DROP.sk, SOCK.size], [DROP.receiver, SOCK.size],
     [DROP.head, HEAD_BYTES], [DROP.stack, 8 * STACK_FRAMES]], DROP.size);
   fits([[CALL.kind, 4], [CALL.cpu, 4], [CALL.time, 8], [CALL.pidTgid, 8], [CALL.uid, 4], [CALL.nr, 4], [CALL.cgroup, 8], [CALL.comm, 16], [CALL.errno, 4], [CALL.netns, 4], [CALL.args, 48], [CALL.addressLength, 4], [CALL.seccomp, 4], [CALL.address, 32], [CALL.sk, SOCK.size]], CALL.size);
   fits([[EXEC.kind, 4], [EXEC.cpu, 4], [EXEC.time, 8], [EXEC.pidTgid, 8], [EXEC.uid, 4], [EXEC.parent, 4], [EXEC.cgroup, 8], [EXEC.comm, 16], [EXEC.netns, 4], [EXEC.argvLength, 4], [EXEC.filename, FILENAME_BYTES], [EXEC.argv, ARGV_BYTES]], EXEC.size);
@@ -95,7 +96,7 @@ test('programs are pure functions of the types, in every variant', { skip }, () 
   assert.ok(live);
   for (const make of [
     () => dropProgram(live, live, { access: 'direct', filter: true }), () => dropProgram(live, live, { access: 'direct', filter: false }),
-    () => dropProgram(live, live, { access: 'probe', filter: true }), () => callProgram(live, 'x64', true), () => execProgram(live),
+    () => dropProgram(live, live, { access: 'probe', filter: true }), () => callProgram(live, 'x64', { access: 'direct', filter: true, tickNs: 4_000_000 }), () => execProgram(live),
   ]) {
     const [one, two] = [make(), make()];
     assert.ok(isProgram(one) && isProgram(two), JSON.stringify(one));
@@ -113,5 +114,38 @@ test('a field that the job needs and the kernel lacks is named; one that is only
   const [full, poor] = [dropProgram(live, live, { access: 'direct', filter: true }), dropProgram(poorer, poorer, { access: 'direct', filter: true })];
   assert.ok(isProgram(full) && isProgram(poor));
   assert.ok(poor.instructions.length < full.instructions.length);
-  assert.ok('missing' in callProgram(live, 'pdp11', false));
+  assert.ok('missing' in callProgram(live, 'pdp11', { access: 'probe', filter: false }));
+});
+
+/** Fields without which a program still does its job: what they would have told is absent from the record, never a guess. */
+const OPTIONAL: ReadonlySet<string> = new Set([
+  'sk_buff._skb_refdst', 'dst_entry.dev', 'sk_buff.ip_summed', 'net_device.name', 'sk_buff.tail', 'sk_buff.data', 'sk_buff._nfct', 'nf_conn.tuplehash', 'nf_conntrack_tuple_hash.tuple', 'nf_conn.status', 'nf_conn.mark',
+  'sock.__sk_common.skc_v6_rcv_saddr', 'sock.__sk_common.skc_v6_daddr', 'sock.sk_rcvbuf', 'sock.sk_socket', 'socket_alloc.vfs_inode.i_ino', 'task_struct.seccomp.mode',
+]);
+
+test('whichever field a kernel lacks: no program reads at offset 0 instead', { skip }, () => {
+  assert.ok(live);
+  const programs: Readonly<Record<string, (btf: Btf) => Program | { readonly missing: string }>> = {
+    'drop, direct': (b) => dropProgram(b, b, { access: 'direct', filter: true, tickNs: 4_000_000 }), 'drop, probe': (b) => dropProgram(b, b, { access: 'probe', filter: true }),
+    call: (b) => callProgram(b, 'x64', { access: 'direct', filter: true }), connect: (b) => connectProgram(b, true), exec: (b) => execProgram(b),
+  };
+  let tried = 0;
+  for (const [name, make] of Object.entries(programs)) {
+    const asked = new Set<string>();
+    const full = make({ ...live, field: (struct, path) => (asked.add(`${struct}.${path}`), live.field(struct, path)) });
+    assert.ok(isProgram(full), name);
+    assert.ok(asked.size > 5, name);
+    for (const gone of asked) {
+      const poor = make(without(live, gone));
+      tried++;
+      if (!isProgram(poor)) {
+        assert.ok(!OPTIONAL.has(gone) || name === 'connect', `${name} could do without ${gone}`);
+        assert.match(poor.missing, /\w\.\w/, `${name} without ${gone}`);
+        continue;
+      }
+      assert.ok(OPTIONAL.has(gone), `${name} is made without ${gone}`);
+      assert.ok(poor.instructions.length < full.instructions.length, `${name} without ${gone} leaves its part out`);
+    }
+  }
+  assert.ok(tried > 100, `${tried} fields`);
 });

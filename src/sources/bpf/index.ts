@@ -3,7 +3,10 @@ import { CONNECT_LOST, connectProgram } from '../../bpf/connect.ts';
 import { DROP_LOST, dropProgram } from '../../bpf/drop.ts';
 import { EXEC_LOST, execProgram } from '../../bpf/exec.ts';
 import { CALL_KEY, CALL_ROW, CONNECTING, COUNT_KEY, COUNT_ROW, COUNT_VALUE, DROP, RECORD_KIND } from '../../bpf/layout.ts';
+import { FLOWS } from '../../bpf/newcomer.ts';
 import type { Program } from '../../bpf/assembler.ts';
+import type { Access } from '../../bpf/blocks.ts';
+import type { Btf } from '../../formats/btf.ts';
 import { mono, type Mono, type Netns } from '../../base/brand.ts';
 import type { DropCountsRecord, RawRecord } from '../../model/record.ts';
 import type { Sink } from '../../model/capture.ts';
@@ -11,6 +14,7 @@ import { isUnavailable, type Unavailable } from '../../model/unavailable.ts';
 import type { Arm, ArmedProbe, Scope } from '../source.ts';
 import { attachRawTracepoint, close, createMap, createMapReader, loadProgram, lookupMap, MAP_TYPE, openRing, possibleCpus, PROG_TYPE, updateMap, type BpfMap, type Ring } from '../sys/bpf.ts';
 import { pinned } from '../sys/ffi.ts';
+import { coarseClockNs } from '../sys/limits.ts';
 import { conntrackTypes, dropReasons, kernelTypes } from './kernel-types.ts';
 
 export { dropReasons, kernelTypes } from './kernel-types.ts';
@@ -50,14 +54,13 @@ export const armDrops = (scope: Scope): DropProbe | Unavailable => {
     counts: [MAP_TYPE.percpuHash, COUNT_KEY.size, COUNT_VALUE.size, COUNTERS],
     ring: [MAP_TYPE.ringbuf, 0, 0, DROP_RING],
     netns: [MAP_TYPE.hash, 4, 4, NAMESPACES],
+    flows: [MAP_TYPE.percpuArray, 4, 4 * FLOWS, 1],
     lost: [MAP_TYPE.percpuArray, 4, 8, LOST_SLOTS],
   });
   if (isUnavailable(maps)) return maps;
   watch(maps, scope.netns);
-  const typedef = btf.tracepoint('kfree_skb')?.typedef ?? 0;
-  const filter = scope.netns.length > 0;
-  const direct = attach('kfree_skb', dropProgram(btf, conntrack, { access: 'direct', filter }), maps.all, typedef);
-  const attached = isUnavailable(direct) ? attach('kfree_skb', dropProgram(btf, conntrack, { access: 'probe', filter }), maps.all, 0) : direct;
+  const options = { filter: scope.netns.length > 0, ...tick() };
+  const attached = attachEither(btf, 'kfree_skb', (access) => dropProgram(btf, conntrack, { ...options, access }), maps.all);
   if (isUnavailable(attached)) {
     maps.close();
     return attached;
@@ -89,7 +92,7 @@ export const armCalls: Arm = (scope) => {
   });
   if (isUnavailable(maps)) return maps;
   watch(maps, scope.netns);
-  const probe = withRing('calls-bpf', maps, attach('sys_exit', callProgram(btf, process.arch, scope.netns.length > 0), maps.all, 0), [
+  const probe = withRing('calls-bpf', maps, attachEither(btf, 'sys_exit', (access) => callProgram(btf, process.arch, { filter: scope.netns.length > 0, access, ...tick() }), maps.all), [
     [CALL_LOST.ring, 'bpf-calls', 'failed calls were not described: the ring buffer was full'],
     [CALL_LOST.counters, 'bpf-calls', 'failed calls were not counted'],
   ]);
@@ -190,6 +193,19 @@ function attach(tracepoint: string, program: Program | { readonly missing: strin
       close(fd);
     },
   };
+}
+
+/** As tp_btf, which reads kernel memory directly, or as a raw tracepoint where the verifier does not take that. */
+function attachEither(btf: Btf, tracepoint: string, program: (access: Access) => Program | { readonly missing: string }, maps: Readonly<Record<string, BpfMap>>): Attached | Unavailable {
+  const typedef = btf.tracepoint(tracepoint)?.typedef;
+  const direct = typedef === undefined ? undefined : attach(tracepoint, program('direct'), maps, typedef);
+  return direct === undefined || isUnavailable(direct) ? attach(tracepoint, program('probe'), maps, 0) : direct;
+}
+
+/** Length of a jiffy, where it can be known. */
+function tick(): { readonly tickNs?: number } {
+  const tickNs = coarseClockNs();
+  return tickNs === undefined ? {} : { tickNs };
 }
 
 function withRing(id: string, maps: Maps, attached: Attached | Unavailable, losses: Losses): ArmedProbe | Unavailable {

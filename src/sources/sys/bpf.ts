@@ -5,6 +5,7 @@
 import { closeSync, readFileSync } from 'node:fs';
 import type { Program } from '../../bpf/assembler.ts';
 import type { Unavailable } from '../../model/unavailable.ts';
+import { memlock, raiseMemlock } from './limits.ts';
 import { addressOf, EACCES, EAGAIN, ENOENT, ENOSYS, EPERM, errnoName, mmap, pinned, PROT_READ, PROT_WRITE, syscall, type Mapping } from './ffi.ts';
 
 const BPF: Readonly<Record<string, number>> = { x64: 321, arm64: 280, riscv64: 280, loong64: 280, ppc64: 361, s390x: 351 };
@@ -20,16 +21,25 @@ function bpf(command: number, attr: Buffer): number {
   return nr === undefined ? -ENOSYS : syscall(nr, command, attr, attr.length);
 }
 
+/** Old kernels say EPERM when the limit of locked memory is reached: raised once, and tried again. */
+function charged(call: () => number): number {
+  const result = call();
+  return result === -EPERM && raiseMemlock() ? call() : result;
+}
+
 /** Why bpf(2) said no, in words that help. */
 function refused(what: string, errno: number): Unavailable {
   const why = errnoName(errno);
   if (errno === EPERM || errno === EACCES) {
     const sysctl = readSysctl('/proc/sys/kernel/unprivileged_bpf_disabled');
-    return { unavailable: 'permission', what, why: sysctl === undefined ? why : `${why} (kernel.unprivileged_bpf_disabled = ${sysctl})`, fix: fixOf(missingCapabilities()) };
+    return { unavailable: 'permission', what, why: sysctl === undefined ? why : `${why} (kernel.unprivileged_bpf_disabled = ${sysctl})`, fix: fixOf(missingCapabilities(), memlock()?.soft) };
   }
   if (errno === ENOSYS) return { unavailable: 'unsupported', what, why, fix: 'this kernel was built without bpf(2) (CONFIG_BPF_SYSCALL); the tracefs tier does without' };
   return { unavailable: 'failed', what, why };
 }
+
+/** More locked memory than all our maps take. */
+const ENOUGH_LOCKED = 256n << 20n;
 
 /** What loading a tracing program takes (capabilities(7)): numbers of include/uapi/linux/capability.h. CAP_SYS_ADMIN does for both. */
 const NEEDED = [['CAP_BPF', 39n], ['CAP_PERFMON', 38n]] as const;
@@ -44,10 +54,11 @@ function missingCapabilities(): readonly string[] | undefined {
   return has(CAP_SYS_ADMIN) ? [] : NEEDED.flatMap(([name, bit]) => (has(bit) ? [] : [name]));
 }
 
-function fixOf(missing: readonly string[] | undefined): string {
+/** `locked`: bytes of memory that this process may lock. */
+export function fixOf(missing: readonly string[] | undefined, locked: bigint | undefined): string {
   switch (missing?.length) {
     case undefined: return 'run as root, or with CAP_BPF and CAP_PERFMON';
-    case 0: return 'this process has the capabilities: a seccomp filter, a user namespace or kernel lockdown (cat /sys/kernel/security/lockdown; confidentiality allows no BPF tracing) refuses it';
+    case 0: return `${locked === undefined || locked > ENOUGH_LOCKED ? '' : `before Linux 5.11 BPF is charged to the limit of locked memory, which is ${locked / 1024n} kB here and cannot be raised by this process: ulimit -l unlimited (systemd: LimitMEMLOCK=infinity), or CAP_SYS_RESOURCE; otherwise `}this process has the capabilities: a seccomp filter, a user namespace or kernel lockdown (cat /sys/kernel/security/lockdown; confidentiality allows no BPF tracing) refuses it`;
     default: return `run as root, or also with ${missing?.join(' and ')}`;
   }
 }
@@ -74,7 +85,7 @@ export function createMap(name: string, type: number, keySize: number, valueSize
   attr.writeUInt32LE(valueSize, 8);
   attr.writeUInt32LE(maxEntries, 12);
   attr.write(`wd_${name}`.replaceAll('-', '_').slice(0, 15), 28, 'latin1');
-  const fd = bpf(COMMAND.mapCreate, attr);
+  const fd = charged(() => bpf(COMMAND.mapCreate, attr));
   return fd < 0 ? refused(`creating the BPF map ${name}`, -fd) : { fd, keySize, valueSize, maxEntries };
 }
 
@@ -168,7 +179,7 @@ export function loadProgram(name: string, program: Program, maps: Readonly<Recor
       if (result !== -EAGAIN || tries === LOAD_TRIES) return result;
     }
   };
-  const fd = load(undefined);
+  const fd = charged(() => load(undefined));
   if (fd >= 0) return fd;
   if (fd === -EPERM) return refused(`loading the BPF program ${name}`, EPERM);
   const log = pinned(1 << 18);
