@@ -1,5 +1,5 @@
 import { netnsInode, type Netns } from '../base/brand.ts';
-import { splitEndpoint } from '../base/inet.ts';
+import { plainAddress, splitEndpoint } from '../base/inet.ts';
 import { createTranslations } from '../evidence/conntrack/translated.ts';
 import { decodeAddresses } from '../formats/ip-json.ts';
 import { decodeProcSockets } from '../formats/proc-sockets.ts';
@@ -104,7 +104,7 @@ function createSockets(snapshots: Snapshots): { look(pids: readonly number[]): v
       ...QUERIES.map(async ([query, kind]) => {
         const { body } = await snapshots.ask({ topic: 'sockets', netns, argument: query });
         if (isUnavailable(body) || typeof body === 'string') return; // no IPv6, say
-        for (const s of decodeSockDiag(body, kind).sockets) take(netns, s.inode, { protocol: kind, local: unmapped(s.local), remote: unmapped(s.remote), ports: { local: s.localPort, remote: s.remotePort } });
+        for (const s of decodeSockDiag(body, kind).sockets) take(netns, s.inode, { protocol: kind, local: plainAddress(s.local), remote: plainAddress(s.remote), ports: { local: s.localPort, remote: s.remotePort } });
       }),
       ...PORTLESS.map(async ([argument, protocol]) => {
         const { body } = await snapshots.ask({ topic: 'proc', netns, argument });
@@ -155,4 +155,3 @@ function identity(pid: number): ProcessIdentity | undefined {
 }
 
 const isAny = (address: string): boolean => address === '0.0.0.0' || address === '::';
-const unmapped = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '');

@@ -133,6 +133,17 @@ export function compareInet(a: InetAddress, b: InetAddress): number {
   return 0;
 }
 
+/** The IPv4 address that an IPv6 socket shows (RFC 4291 section 2.5.5.2): `::ffff:10.0.0.1` is 10.0.0.1. */
+export function plainAddress(address: string): string {
+  return /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(address) ? address.slice(7) : address;
+}
+
+export function isMulticastAddress(address: string): boolean {
+  if (address.includes(':')) return /^ff/i.test(address);
+  const first = Number(address.split('.', 1)[0]);
+  return first >= 224 && first <= 239;
+}
+
 /** `10.0.0.1:53`, `[fd00::1]:53`; the address alone without a port. */
 export function endpoint(address: string, port?: number): string {
   if (port === undefined) return address;

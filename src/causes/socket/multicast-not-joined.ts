@@ -2,7 +2,7 @@ import { incomingDevice } from '../../evidence/network/packet.ts';
 import { groupsJoined } from '../../evidence/network/groups.ts';
 import { symbolOf } from '../../evidence/network/words.ts';
 import { inNetns, netnsText } from '../../evidence/netns.ts';
-import { isMulticast } from '../../evidence/socket/flow.ts';
+import { isMulticastAddress } from '../../base/inet.ts';
 import { dropLine, socketLine } from '../../evidence/socket/lines.ts';
 import { holderOf } from '../../evidence/socket/owner.ts';
 import { bothFamilies, socketText } from '../../evidence/socket/table.ts';
@@ -33,7 +33,7 @@ export const cause: Cause = {
     if (symptom.kind !== 'drop') return NOT_APPLICABLE;
     const { drop } = symptom;
     const { ip, transport } = drop.packet;
-    if (ip?.version !== 4 || transport?.kind !== 'udp' || !isMulticast(ip.destination) || ANNOUNCED.has(transport.destinationPort) || /^(nf_|nft_)/.test(symbolOf(drop))) return NOT_APPLICABLE;
+    if (ip?.version !== 4 || transport?.kind !== 'udp' || !isMulticastAddress(ip.destination) || ANNOUNCED.has(transport.destinationPort) || /^(nf_|nft_)/.test(symbolOf(drop))) return NOT_APPLICABLE;
     const port = transport.destinationPort, group = ip.destination;
     const list = bothFamilies(evidence, drop.netns, 'udp');
     if (isUnavailable(list)) return cannotTell(unavailableText(list), 'the UDP sockets');

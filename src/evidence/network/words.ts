@@ -4,8 +4,10 @@ import type { EvidenceLine } from '../../model/incident.ts';
 import type { Link, PolicyRule, Route } from '../../model/network.ts';
 import { flowOf } from '../../model/flow.ts';
 import type { Symptom } from '../../model/symptom.ts';
-import { splitEndpoint } from '../../base/inet.ts';
+import { plainAddress, splitEndpoint } from '../../base/inet.ts';
 import { shellQuote } from '../../base/text.ts';
+
+export { isMulticastAddress, plainAddress } from '../../base/inet.ts';
 
 /** The function's name without what the compiler appended: `ip_rcv_core.constprop.0` is `ip_rcv_core`. */
 export function symbolOf(drop: DropEvent): string {
@@ -64,10 +66,6 @@ export function sourceOf(call: CallEvent): string | undefined {
   return address === undefined || address === '0.0.0.0' || address === '::' ? undefined : address;
 }
 
-export function plainAddress(address: string): string {
-  return /^::ffff:[0-9.]+$/.test(address) ? address.slice(7) : address;
-}
-
 export const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
 
 /** A call that routing and devices can make fail: it sends, or it reports what became of an earlier packet of its socket. */
@@ -109,9 +107,3 @@ export function linkState(l: Link): string {
 }
 
 export const isMulticastMac = (mac: string): boolean => (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1;
-
-export function isMulticastAddress(address: string): boolean {
-  if (address.includes(':')) return /^ff/i.test(address);
-  const first = Number(address.split('.')[0]);
-  return first >= 224 && first <= 239;
-}

@@ -1,11 +1,9 @@
+import { isMulticastAddress } from '../../base/inet.ts';
 import type { CallEvent } from '../../model/event.ts';
 import { protocolName } from '../../model/flow.ts';
 import type { Flow, Packet } from '../../model/packet.ts';
 
-/** `::ffff:10.0.0.1` is 10.0.0.1. */
-export function plainAddress(address: string): string {
-  return /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(address) ? address.slice(7) : address;
-}
+export { plainAddress } from '../../base/inet.ts';
 
 /** The flow of a failed call, as far as the call and its socket tell. */
 export function flowOfCall(call: CallEvent): Flow | undefined {
@@ -24,13 +22,7 @@ export function flowText(flow: Flow): string {
 export function isChatter(packet: Packet, broadcast: (address: string) => boolean = () => false): boolean {
   const to = packet.ip?.destination;
   const group = packet.ethernet !== undefined && groupMac(packet.ethernet.destination);
-  return to === undefined ? group : group || isMulticast(to) || to === '255.255.255.255' || broadcast(to);
-}
-
-export function isMulticast(address: string): boolean {
-  if (address.includes(':')) return /^ff/i.test(address);
-  const first = Number(address.split('.', 1)[0]);
-  return first >= 224 && first <= 239;
+  return to === undefined ? group : group || isMulticastAddress(to) || to === '255.255.255.255' || broadcast(to);
 }
 
 const groupMac = (mac: string): boolean => (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1;
