@@ -9,11 +9,12 @@ import { boot, kernel, stream } from './kernels.ts';
 /*
  * The incident that whydrop was made for, on the kernel that has it: a busy UDP flow, or an OpenVPN tunnel with traffic in
  * it, a nat table that matches nothing, `conntrack -F` now and then, and once in a while `Operation not permitted`. 6.12
- * resolves this race. It is chance: the tunnel's run gives up after 170 s, and then says so.
+ * resolves this race. It is chance: where the sender was not refused in time, datagrams that vanished at INPUT tell the same;
+ * where none did, the test is skipped and says so.
  */
 for (const { mode, seconds, rules, cpus, comm } of [
   { mode: 'udp', seconds: 100, rules: 100, cpus: 2, comm: 'udp-peer' },
-  { mode: 'openvpn', seconds: 170, rules: 300, cpus: 4, comm: 'openvpn' },
+  { mode: 'openvpn', seconds: 120, rules: 300, cpus: 4, comm: 'openvpn' },
 ])
   test(`6.1: the insert race after conntrack -F (${mode}): the flusher is named`, async (t) => {
     const found = kernel('6.1');
@@ -28,10 +29,13 @@ for (const { mode, seconds, rules, cpus, comm } of [
     t.after(() => vm.remove());
     assert.equal(vm.status, 0, vm.text);
     const { rounds, errors } = JSON.parse(vm.file('incident.sent.json')) as { rounds: number; errors: number };
-    if (errors === 0) return t.skip(`no send of ${comm} was refused in ${rounds} rounds of conntrack -F: the race is chance`);
+    const counted = (name: string): number => [...vm.file('conntrack-S').matchAll(new RegExp(`\\b${name}=(\\d+)`, 'g'))].reduce((sum, m) => sum + Number(m[1]), 0);
+    const lost = Math.min(counted('insert_failed'), counted('drop'));
+    if (errors === 0 && lost === 0) return t.skip(`no packet was lost in ${rounds} rounds of conntrack -F: the race is chance`);
+    t.diagnostic(`${rounds} rounds, ${lost} packets lost, ${errors} sends of ${comm} refused`);
     const { incidents } = stream(vm.file('incident.jsonl'));
     const said = incidents.map((i) => `${i.cause.id}: ${i.culprit.text} ${JSON.stringify(i.victims)}`).join('\n');
-    const race = incidents.find((i) => i.cause.id === 'conntrack.insert-race' && i.victims.some((v) => v.errno === 'EPERM' && v.process?.comm === comm));
+    const race = incidents.find((i) => i.cause.id === 'conntrack.insert-race' && (errors === 0 || i.victims.some((v) => v.errno === 'EPERM' && v.process?.comm === comm)));
     assert.ok(race !== undefined, said);
     assert.equal(race.culprit.kind, 'process');
     assert.equal(race.culprit.cmdline, 'conntrack -F');
@@ -39,5 +43,5 @@ for (const { mode, seconds, rules, cpus, comm } of [
     assert.match(race.culprit.text, /^conntrack -F \(pid \d+\).* deleted \d+ conntrack entr/, said);
     assert.match(race.where.symbol ?? '', /^nf_hook_slow/);
     assert.match(race.explanation, /(this is |The kernel \()6\.1\./);
-    if (mode === 'openvpn') assert.match(vm.file('openvpn-server.log') + vm.file('openvpn-client.log'), /write UDPv4 \[\]: Operation not permitted/);
+    if (mode === 'openvpn' && errors > 0) assert.match(vm.file('openvpn-server.log') + vm.file('openvpn-client.log'), /write UDPv4 \[\]: Operation not permitted/);
   });
