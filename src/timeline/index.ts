@@ -33,7 +33,7 @@ export function createTimeline(host: HostRecord, symbols: () => Symbols): Timeli
   const watched = new Set<number>(host.netns.map((n) => n.inode));
   /** tracefs watches every namespace, and knows that of a task in process context only. */
   const otherwise = netnsInode(host.namespaces === 1 ? host.home : 0);
-  const tracefs = (): TracePages => (pages ??= tracePages({ formats: host.formats, symbols, dropReasons: host.dropReasons, otherwise }));
+  const tracefs = (): TracePages => (pages ??= tracePages({ formats: host.formats, symbols, dropReasons: host.dropReasons, otherwise, ...(host.netns.length === 1 && host.netns[0] !== undefined ? { watched: netnsInode(host.netns[0].inode) } : {}) }));
   const placed = (events: readonly (DropEvent | CallEvent | ExecEvent)[]): readonly Event[] =>
     watched.size === 0 ? events : events.filter((event) => (event.kind !== 'drop' && event.kind !== 'call') || event.netns === otherwise || watched.has(event.netns));
   const some = <T extends Event>(event: T | undefined): readonly Event[] => (event === undefined ? [] : [event]);

@@ -1,4 +1,5 @@
 import { address, mono, netnsInode, type Netns } from '../base/brand.ts';
+import { counterOfDrop } from '../model/counted.ts';
 import { errnoText } from '../base/errno.ts';
 import { forEach, remember } from '../base/remember.ts';
 import { parseEventFormat, readBig, readNumber, readText, type EventField, type EventFormat } from '../formats/event-format.ts';
@@ -21,6 +22,8 @@ export interface TracePagesInput {
   readonly littleEndian?: boolean;
   /** Namespace of events whose own is not known: the host's where it is the only one. */
   readonly otherwise?: Netns;
+  /** The one namespace that is watched: drops that a counter of their namespace counts are taken for its own, until the counter says no (normal.elsewhere). */
+  readonly watched?: Netns;
 }
 
 /**
@@ -114,12 +117,12 @@ export function tracePages(input: TracePagesInput): TracePages {
       const softirq = (e.flags & (SOFTIRQ | HARDIRQ)) !== 0;
       release(e.held);
       e.held.page = pageCount;
+      const what = { place: namesIn(input.symbols()).place(e.view, e.at + location.offset, step / 4), reason: reasonOf(numberOf(e, f.reason)), protocol: numberOf(e, f.protocol) ?? 0 };
       e.held.drop = {
-        kind: 'drop', time: mono(e.stamp + BigInt(e.delta)), cpu: e.cpu, netns: softirq ? otherwise : netnsOf(e), ifindex: 0,
+        kind: 'drop', time: mono(e.stamp + BigInt(e.delta)), cpu: e.cpu,
+        netns: !softirq ? netnsOf(e) : otherwise === NOT_KNOWN && input.watched !== undefined && counterOfDrop(what) !== undefined ? input.watched : otherwise, ifindex: 0,
         skb: address(bigOf(e, f.skbaddr) ?? 0n),
-        place: namesIn(input.symbols()).place(e.view, e.at + location.offset, step / 4),
-        reason: reasonOf(numberOf(e, f.reason)),
-        protocol: numberOf(e, f.protocol) ?? 0,
+        ...what,
         length: 0, mark: 0, packet: NO_PACKET, stack: NO_STACK, softirq, task: taskOf(e), probe: 'tracefs',
       };
     });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { mono } from '../../src/base/brand.ts';
+import { mono, netnsInode } from '../../src/base/brand.ts';
 import { placeText } from '../../src/base/symbol.ts';
 import type { DropEvent } from '../../src/model/event.ts';
 import type { TracePageRecord } from '../../src/model/record.ts';
@@ -105,4 +105,11 @@ test('any bytes, any tasks, any formats', () => {
     const d = tracePages({ formats: { ...formats, 'skb/kfree_skb': t, 'ftrace/kernel_stack': t, 'syscalls/sys_exit_sendto': t }, symbols: () => symbols, dropReasons: [] });
     return [d.page(record!), d.flush()];
   } });
+});
+
+test('a received packet that its namespace counts is taken for one of the watched namespace, others are not', () => {
+  const mine = netnsInode(4026532738);
+  const d = tracePages({ formats, symbols: () => symbols, dropReasons: [], watched: mine });
+  const drops = [...recordsOf('drops-6.18.pages').flatMap((r) => d.page(r)), ...d.flush()].filter((e) => e.kind === 'drop');
+  assert.deepEqual([...new Set(drops.map((e) => `${e.reason.name} ${e.softirq} ${e.netns}`))].toSorted(), ['NETFILTER_DROP false 0', `NO_SOCKET true ${mine}`]);
 });
