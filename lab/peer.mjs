@@ -4,7 +4,7 @@
  *
  *   serve udp|tcp ADDRESS PORT   answers what it receives; --no-read, --no-accept, --rcvbuf N, --backlog N, --minttl N,
  *                                --filter (a socket filter that takes nothing), --md5 PEER/KEY, --idle MS (closes idle connections),
- *                                --pause MS (before each read)
+ *                                --pause MS (before each read), --join GROUP/OWN-ADDRESS
  *   send udp|tcp|ping ADDRESS PORT   sends and waits for answers; exit 0 when --need percent (80) came back. -n N, --every MS,
  *                                --size N, --from ADDRESS, --sport N, --ttl N, --broadcast, --dev NAME, --mark N, --md5 KEY,
  *                                --locked (changes a locked socket filter),
@@ -122,6 +122,7 @@ function serve(kind, address, port) {
   set(fd, 1, 2, int(1), 'SO_REUSEADDR');
   if (options.rcvbuf) set(fd, 1, 8, int(Number(options.rcvbuf)), 'SO_RCVBUF');
   if (options.dev) set(fd, 1, 25, Buffer.from(`${options.dev}\0`), 'SO_BINDTODEVICE');
+  if (options.join) set(fd, 0, 35, Buffer.concat(options.join.split('/').map(bytesOf)), 'IP_ADD_MEMBERSHIP');
   if (options.minttl) six ? set(fd, 41, 73, int(Number(options.minttl)), 'IPV6_MINHOPCOUNT') : set(fd, 0, 21, int(Number(options.minttl)), 'IP_MINTTL');
   if (options.md5) {
     const [peer, key] = options.md5.split('/');

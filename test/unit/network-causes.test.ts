@@ -19,6 +19,7 @@ import { cause as otherHost } from '../../src/causes/link/other-host.ts';
 import { cause as l2multicast } from '../../src/causes/link/unicast-in-l2-multicast.ts';
 import { cause as queueFull } from '../../src/causes/neigh/queue-full.ts';
 import { cause as tableOverflow } from '../../src/causes/neigh/table-overflow.ts';
+import { cause as socketClosed } from '../../src/causes/normal/socket-closed.ts';
 import { cause as unresolved } from '../../src/causes/neigh/unresolved.ts';
 import { cause as groupNoise } from '../../src/causes/normal/multicast-unwanted.ts';
 import { cause as flap } from '../../src/causes/normal/link-flap.ts';
@@ -205,6 +206,10 @@ test('a neighbour that nobody is, one that is mute, and one that was only slow',
 
 test('IPv6 has no reason for an unresolved neighbour: the place tells', () => {
   const f = found(judged(unresolved, two, dropIn(two, 'a', { reason: 'NOT_SPECIFIED', symbol: 'neigh_invalidate', device: 'eth0', packet: packet('fd00::1', 'fd00::77') })));
+  // the first is reported, those that waited behind it go with the queue
+  const behind = dropIn(two, 'a', { reason: 'QUEUE_PURGE', symbol: 'neigh_invalidate', device: 'eth0', packet: packet('fd00::1', 'fd00::77') });
+  assert.equal(found(judged(unresolved, two, behind)).identity, f.identity);
+  innocent(judged(socketClosed, two, behind));
   assert.match(command(f), /addr add fd00::77\/64 dev eth0 nodad/);
 });
 

@@ -40,7 +40,8 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   if (symptom.kind === 'drop') {
     const { reason } = symptom.drop;
     if (!PLACES.test(symbolOf(symptom.drop)) && reason.name !== 'NEIGH_FAILED') return NOT_APPLICABLE;
-    if (!['NEIGH_FAILED', 'NEIGH_QUEUEFULL', 'NOT_SPECIFIED', 'NEIGH_DEAD'].includes(reason.name)) return NOT_APPLICABLE;
+    // QUEUE_PURGE: those that waited behind the one that was reported
+    if (!['NEIGH_FAILED', 'NEIGH_QUEUEFULL', 'NOT_SPECIFIED', 'NEIGH_DEAD', 'QUEUE_PURGE'].includes(reason.name)) return NOT_APPLICABLE;
   } else if (symptom.kind === 'counter') {
     if (symptom.neighbour === undefined) return NOT_APPLICABLE;
   } else if (symptom.kind !== 'call' || (symptom.call.errno !== 'EHOSTUNREACH' && symptom.call.attempt === undefined)) return NOT_APPLICABLE;

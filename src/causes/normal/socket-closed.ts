@@ -24,6 +24,8 @@ export const cause: Cause = {
     const { drop } = symptom;
     const reason = drop.reason.name;
     if (reason !== 'QUEUE_PURGE' && reason !== 'SOCKET_CLOSE' && !(reason === 'NOT_SPECIFIED' && PLACES.test(symbolOf(drop)))) return NOT_APPLICABLE;
+    // packets that waited in vain for a neighbour: neigh.unresolved
+    if (symbolOf(drop) === 'neigh_invalidate') return NOT_APPLICABLE;
     return noise(evidence, drop, `closed|${symbolOf(drop)}`, 'A queue was emptied', 'A socket or device closed, and what still waited in its queues went with it.', 0.9);
   },
 };
