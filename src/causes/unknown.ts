@@ -25,15 +25,16 @@ export const cause: Cause = {
       case 'drop': {
         const { place, reason, interface: device, stack } = symptom.drop;
         const symbol = place.name ?? `0x${place.address.toString(16)}`;
+        const nameless = place.name === undefined && stack.every((f) => f.name === undefined);
         return {
           outcome: 'found',
           confidence: 0.1,
           severity: 'warning',
           identity: `${symbol}|${reason.name}`,
-          explanation: `The kernel dropped packets in ${symbol} with reason ${reason.name}${device === undefined ? '' : ` on ${device}`} in ${where}. None of the causes whydrop knows fits what was seen. ${stack.length > 0 ? 'The stack below says which path the packet took.' : 'No stack was recorded; it would say which path the packet took.'}`,
+          explanation: `The kernel dropped packets in ${symbol} with reason ${reason.name}${device === undefined ? '' : ` on ${device}`} in ${where}. None of the causes whydrop knows fits what was seen. ${nameless ? 'Kernel addresses have no names for this user (CAP_SYSLOG is missing, or kernel.kptr_restrict hides them), and most causes are known by the place.' : stack.length > 0 ? 'The stack below says which path the packet took.' : 'No stack was recorded; it would say which path the packet took.'}`,
           culprit: { kind: 'unknown', text: `${symbol}, reason ${reason.name}`, symbol, reason: reason.name },
           evidence: [{ source: 'drop probe', time: evidence.iso(symptom.first), text: `${reason.name} at ${symbol}${stack.length > 0 ? ` from ${stack.slice(0, 6).map((f) => f.name ?? '?').join(' < ')}` : ''}` }],
-          remedies: [{ text: `Read what the kernel function does (whydrop explain ${symbol}) and record the loss for someone who knows this path (whydrop record -o drop.whydrop).`, risk: 'low' }],
+          remedies: [...(nameless ? [{ text: 'Run whydrop as root or also with CAP_SYSLOG: then the place has a name, and the causes that belong to it are judged.', risk: 'low' as const }] : []), { text: `Read what the kernel function does (whydrop explain ${symbol}) and record the loss for someone who knows this path (whydrop record -o drop.whydrop).`, risk: 'low' }],
         };
       }
       case 'call': {
