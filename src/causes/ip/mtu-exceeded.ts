@@ -25,7 +25,7 @@ export const cause: Cause = {
   needs: ['link', 'address', 'route', 'route6', 'rule', 'rule6', 'route-get', 'proc'],
   knowledge: {
     what: 'The packet is larger than the MTU of the link that should carry it and may not be fragmented (DF, or IPv6). A router answers with ICMP "fragmentation needed" or "packet too big"; when that answer is filtered on its way, the sender never learns and large packets vanish: a path MTU black hole. A device whose far end has a smaller MTU drops such frames without any answer.',
-    signs: ['PKT_TOO_BIG at ip_forward or ip6_forward', 'EMSGSIZE ("Message too long") at the sender', 'NOT_SPECIFIED at __dev_forward_skb2: the veth peer\'s MTU is smaller', 'Connections hang after the handshake, pings pass', 'FragFails in /proc/net/snmp rises'],
+    signs: ['PKT_TOO_BIG at ip_forward or ip6_forward', 'EMSGSIZE ("Message too long") at the sender', 'NOT_SPECIFIED at __dev_forward_skb2: the veth peer\'s MTU is smaller (seen in the sender\'s namespace; at the receiver only the dropped column of its interface rises)', 'Connections hang after the handshake, pings pass', 'FragFails in /proc/net/snmp rises'],
     fixes: ['Give both ends of the link the same MTU, large enough', 'Let ICMP type 3 code 4 and ICMPv6 type 2 through', 'TCP: clamp the MSS (`-j TCPMSS --clamp-mss-to-pmtu`), tcp_mtu_probing=1'],
     functions: ['ip_forward', 'ip6_forward', 'ip_exceeds_mtu', 'ip_fragment', 'ip6_fragment', '__dev_forward_skb2', 'is_skb_forwardable'],
     reasons: ['PKT_TOO_BIG', 'NOT_SPECIFIED'],

@@ -25,7 +25,7 @@ export const cause: Cause = {
   needs: ['link', 'address', 'route', 'route6', 'rule', 'rule6', 'neighbour', 'sysctl', 'bridge-link', 'nft', 'arptables', 'ip6tables', 'ip6tables-legacy', 'ipset'],
   knowledge: {
     what: 'The next hop is on the link, but nobody answered the ARP request or neighbour solicitation for its address, so there is no MAC to send to. After some tries the waiting packets are dropped. The host is off, has another address, does not answer ARP by its settings, or lives on another link than the prefix claims.',
-    signs: ['NEIGH_FAILED at neigh_invalidate (IPv4); NOT_SPECIFIED at the same place (IPv6)', 'EHOSTUNREACH ("No route to host") at the sender', '`ip neigh` shows FAILED or INCOMPLETE'],
+    signs: ['NEIGH_FAILED at neigh_invalidate (IPv4); NOT_SPECIFIED at the same place (IPv6)', 'EHOSTUNREACH ("No route to host") at the sender', '`ip neigh` shows FAILED or INCOMPLETE; seen there after a second, before the kernel gives up', 'On the host that stays silent nothing is to be seen: ARP that arp_ignore, arp_filter or rp_filter refuse leaves neither a drop event nor a counter; watch the sender'],
     fixes: ['`ip neigh show ADDRESS`, `arping ADDRESS`', 'On the neighbour: does it have the address, is arp_ignore 0, does arptables let ARP in?', 'Is the prefix length of the own address right?'],
     functions: ['neigh_invalidate', 'neigh_timer_handler', '__neigh_event_send', 'arp_error_report', 'ndisc_error_report'],
     reasons: ['NEIGH_FAILED', 'NEIGH_QUEUEFULL'],

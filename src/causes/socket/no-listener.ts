@@ -118,7 +118,8 @@ function noneFound(drop: DropEvent, evidence: Evidence, list: readonly Socket[] 
   const flow = flowOf(drop.packet);
   return {
     outcome: 'found',
-    confidence: taking === undefined ? 0.96 : 0.9,
+    // a second look, when the program has ended, knows less than the first
+    confidence: taking !== undefined ? 0.9 : other !== undefined ? 0.97 : 0.96,
     severity: taking !== undefined && taking.ifindex === 0 ? 'info' : 'warning',
     // a port that is tried and refused at once is an answer, not a loss; who goes on trying waits for the service
     ...(near.length === 0 && gone === undefined && (kind === 'tcp' || isTracePort(port)) ? { few: TRIES } : {}),
