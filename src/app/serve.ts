@@ -135,7 +135,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   try {
     url = new URL(request.url ?? '/', 'http://whydrop.invalid');
   } catch {
-    response.writeHead(400).end();
+    response.writeHead(400).end(); // no URL that there could be: the client is told
     return;
   }
   const headers: Record<string, string | undefined> = {};

@@ -24,6 +24,7 @@ export function decodeNftJson(text: string): NftListing {
   try {
     json = JSON.parse(text) as Json;
   } catch {
+    // the status tells
     return { tables: [], status: text.trim() === '' ? 'ok' : 'not-json' };
   }
   const list = isObject(json) ? json['nftables'] : undefined;

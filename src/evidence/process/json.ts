@@ -6,6 +6,7 @@ export function json(body: string | Uint8Array, what: string): unknown {
     const value: unknown = JSON.parse(typeof body === 'string' ? body : new TextDecoder().decode(body));
     return value;
   } catch {
+    // what is wrong where is of no use to anyone
     return { unavailable: 'malformed', what, why: 'not JSON' } satisfies Unavailable;
   }
 }

@@ -88,7 +88,7 @@ function startOf(pid: number): string | undefined {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
   } catch {
-    return undefined;
+    return undefined; // gone
   }
 }
 
@@ -98,7 +98,7 @@ export function pidNamespace(): number | undefined {
     const m = /\[(\d+)\]/.exec(readlinkSync('/proc/self/ns/pid'));
     return m === null ? undefined : Number(m[1]);
   } catch {
-    return undefined;
+    return undefined; // no /proc: then no pid of an event is taken for one of ours
   }
 }
 

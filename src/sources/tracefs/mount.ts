@@ -43,7 +43,7 @@ function canOpen(path: string): boolean {
     closeSync(openSync(path, 'r'));
     return true;
   } catch {
-    return false;
+    return false; // then the next place is tried; the last one tells why
   }
 }
 

@@ -51,6 +51,6 @@ function readTask(tid: number): TraceTask | undefined {
       argv: readFileSync(`/proc/${tid}/cmdline`, 'utf8').slice(0, 4096).split('\0').slice(0, -1),
     };
   } catch {
-    return undefined;
+    return undefined; // it has ended meanwhile: its events keep the name that they came with
   }
 }
