@@ -6,7 +6,11 @@ import { join } from 'node:path';
 import { cpuSeconds, median, root, rssMb, sh, sleep, watching, withNetns } from './world.ts';
 
 const NS = 'wdbench-rest';
-const SECONDS = Number(process.env['SECONDS_EACH'] ?? 20);
+const SECONDS = Number(process.env['SECONDS_EACH'] ?? 60);
+/** A quiet host is not a dead one: a refused packet, a program and a connection now and then. */
+const NOW_AND_THEN_MS = 10_000;
+
+const spread = (all: readonly number[]): string => `${median(all).toFixed(0)} ms (median of ${all.length}, ${Math.min(...all).toFixed(0)} to ${Math.max(...all).toFixed(0)}: × ${(Math.max(...all) / Math.min(...all)).toFixed(1)})`;
 
 await withNetns([NS], async () => {
   sh('ip', 'netns', 'exec', NS, 'iptables', '-A', 'OUTPUT', '-p', 'udp', '--dport', '9000', '-j', 'DROP');
@@ -14,6 +18,7 @@ await withNetns([NS], async () => {
   const sender = join(folder, 'sender');
   sh('gcc', '-O2', '-o', sender, `${root}bench/sender.c`);
   try {
+    await (await watching('--netns', NS)).stop(); // warm
     const armed: number[] = [];
     const verdict: number[] = [];
     for (let i = 0; i < 7; i++) {
@@ -25,20 +30,28 @@ await withNetns([NS], async () => {
       verdict.push(performance.now() - sent);
       await w.stop();
     }
-    console.log(`start to armed                 ${median(armed).toFixed(0)} ms (median of ${armed.length})`);
-    console.log(`first loss to right verdict    ${median(verdict).toFixed(0)} ms, the sender's own start included`);
+    console.log(`start to armed                 ${spread(armed)}`);
+    console.log(`first loss to right verdict    ${spread(verdict)}, the sender's own start included`);
 
     const rest = await watching('--netns', NS);
-    await sleep(2_000);
     const pid = rest.child.pid ?? 0;
-    const from = cpuSeconds(pid);
-    await sleep(SECONDS * 1000);
-    console.log(`CPU at rest                    ${(((cpuSeconds(pid) - from) / SECONDS) * 100).toFixed(2)} % of a core over ${SECONDS} s, ${rssMb(pid).toFixed(0)} MB resident`);
+    await sleep(2_000);
+    const started = cpuSeconds(pid);
+    const spent = async (): Promise<number> => {
+      const from = cpuSeconds(pid);
+      await sleep(SECONDS * 1000);
+      return ((cpuSeconds(pid) - from) / SECONDS) * 100;
+    };
+    const atRest = await spent();
+    console.log(`CPU of the start               ${(started * 1000).toFixed(0)} ms, once: all of the first 2 s`);
+    console.log(`CPU at rest                    ${atRest.toFixed(2)} % of a core over ${SECONDS} s, ${rssMb(pid).toFixed(0)} MB resident`);
+    const life = setInterval(() => spawn('ip', ['netns', 'exec', NS, sender, '1', '0'], { stdio: 'ignore' }), NOW_AND_THEN_MS);
+    const quiet = await spent();
+    clearInterval(life);
+    console.log(`CPU on a quiet host            ${quiet.toFixed(2)} % of a core over ${SECONDS} s: a program that is refused a packet every ${NOW_AND_THEN_MS / 1000} s (× ${(quiet / atRest).toFixed(1)}), ${rssMb(pid).toFixed(0)} MB resident`);
     const flood = spawn('ip', ['netns', 'exec', NS, sender, '1000000000', '1']);
     await sleep(2_000);
-    const busyFrom = cpuSeconds(pid);
-    await sleep(SECONDS * 1000);
-    const busy = ((cpuSeconds(pid) - busyFrom) / SECONDS) * 100;
+    const busy = await spent();
     const rss = rssMb(pid);
     flood.kill('SIGKILL');
     const summary = await rest.stop();

@@ -6,6 +6,7 @@ import type { Incident } from '../model/incident.ts';
 import { questionKey, type Question, type Topic } from '../model/question.ts';
 import type { HostRecord, RawRecord } from '../model/record.ts';
 import { isUnavailable } from '../model/unavailable.ts';
+import { trimMemory } from '../sources/sys/ffi.ts';
 import { createReady } from '../sources/sys/ready.ts';
 import { givenUpLoss, samplingLoss } from './sampling.ts';
 import { symbolsOnce } from './symbols.ts';
@@ -90,6 +91,9 @@ const MAKES_DROPS: ReadonlySet<string> = new Set(['exec-bpf', 'conntrack-events'
 /** Counters are read while samples come, and now and then in between. */
 const COUNT_MS = 1_000;
 const BUSY_COUNT_MS = 100;
+/** Memory goes back after so many answers, this often at most. */
+const TRIM_AFTER = 20;
+const TRIM_MS = 5_000;
 /** Due a little early is due. */
 const SLACK_MS = 50;
 /** Its records are wanted with the next drop, not before. */
@@ -156,6 +160,7 @@ export function createSession(options: SessionOptions): Session {
         if (lastText.get(key) === text) return;
         lastText.set(key, text);
       }
+      untrimmed += 1;
       take(answer);
     });
     inFlight.add(asked);
@@ -261,6 +266,14 @@ export function createSession(options: SessionOptions): Session {
       },
     },
   ];
+  /** Listings are read, parsed and thrown away in bursts: what they took goes back when one is over. */
+  let untrimmed = 0;
+  const trim = (): void => {
+    if (untrimmed < TRIM_AFTER) return;
+    untrimmed = 0;
+    trimMemory();
+  };
+  polled.push({ every: TRIM_MS, last: 0, ask: trim });
   /** What is due, in one go: each time the process wakes costs more than what it then reads. */
   const poll = (): void => {
     const time = performance.now();

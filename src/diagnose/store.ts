@@ -8,7 +8,7 @@ import { questionKey, type Question, type Topic } from '../model/question.ts';
 import { isUnavailable, type Maybe, type Unavailable } from '../model/unavailable.ts';
 
 /** How much is kept. Bounded, so that hours of watching cost no more than minutes. */
-const KEEP = { answers: 8_000, answersPerKey: 6, largeAnswersPerKey: 3, conntrackEvents: 20_000, execs: 8_000, missed: 1_000, fresh: 256, callCounts: 10_000, small: 2_000, heavy: 4_000_000 } as const;
+const KEEP = { answers: 8_000, answersPerKey: 6, largeAnswersPerKey: 3, conntrackEvents: 20_000, execs: 8_000, missed: 1_000, fresh: 256, callCounts: 10_000, small: 2_000, heavy: 2_000_000 } as const;
 /** An answer of this length is a large one: of those fewer are kept. */
 const LARGE = 65_536;
 

@@ -35,7 +35,8 @@ export interface Trial {
   readonly blind: boolean;
 }
 
-const trials = new WeakMap<DropEvent, { listing: Listing; before: Listing | undefined; trial: Trial }>();
+/** By listing first: a drop is remembered for long, and must not keep the rules that it was tried against. */
+const trials = new WeakMap<Listing, WeakMap<DropEvent, { readonly before: Listing | undefined; readonly trial: Trial }>>();
 
 /**
  * Tries the packet of a symptom against the rules of the hook where it died. Undefined: netfilter did not drop it, or
@@ -50,10 +51,12 @@ export function trial(evidence: Evidence, symptom: Symptom): Maybe<Trial> | unde
   if (isUnavailable(listing)) return listing;
   const earlier = rulesetBefore(evidence, symptom.netns, [hook.family], legacy);
   const before = isUnavailable(earlier) ? undefined : earlier;
-  const known = trials.get(symptom.drop);
-  if (known !== undefined && known.listing === listing && known.before === before) return known.trial;
+  const ofListing = trials.get(listing) ?? new WeakMap<DropEvent, { before: Listing | undefined; trial: Trial }>();
+  trials.set(listing, ofListing);
+  const known = ofListing.get(symptom.drop);
+  if (known !== undefined && known.before === before) return known.trial;
   const value = tried(evidence, symptom, hook, listing, before);
-  trials.set(symptom.drop, { listing, before, trial: value });
+  ofListing.set(symptom.drop, { before, trial: value });
   return value;
 }
 

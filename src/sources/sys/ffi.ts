@@ -26,6 +26,7 @@ const c = {
   munmap: libc.func('int munmap(void *address, size_t length)'),
   mount: libc.func('int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)'),
   memcpy: libc.func('uintptr_t memcpy(void *to, const void *from, size_t length)'),
+  malloc_trim: libc.func('int malloc_trim(size_t pad)'),
   umount2: libc.func('int umount2(const char *target, int flags)'),
 } as const;
 
@@ -115,6 +116,9 @@ export const pinned = (length: number): Buffer => Buffer.from(new ArrayBuffer(le
 
 /** The address of {@link pinned} memory, for structures that hold pointers. The caller keeps the buffer alive. */
 export const addressOf = (bytes: Uint8Array): bigint => BigInt(c.memcpy(bytes, bytes, 0));
+
+/** malloc_trim(3): gives back to the kernel what was freed. Some milliseconds after a burst, nothing otherwise. */
+export const trimMemory = (): void => void c.malloc_trim(0);
 
 export const mount = (source: string, target: string, type: string): number => orErrno(c.mount(source, target, type, 0, null));
 export const umount = (target: string): number => orErrno(c.umount2(target, 2 /* MNT_DETACH */));
