@@ -1,3 +1,4 @@
+import { plural } from '../base/text.ts';
 import type { Cause } from '../model/cause.ts';
 import type { Found } from '../model/finding.ts';
 import type { Incident } from '../model/incident.ts';
@@ -27,6 +28,7 @@ export function judge(symptom: Symptom, causes: readonly Cause[], view: View, la
   const ruledOut: { cause: string; because: string }[] = [];
   const cannotTell: { cause: string; because: string; wouldTell: string }[] = [];
   let waiting = false;
+  const gaps = gapsOf(symptom, view);
   for (const cause of causes) {
     view.begin();
     const finding = cause.judge(symptom, view);
@@ -40,7 +42,9 @@ export function judge(symptom: Symptom, causes: readonly Cause[], view: View, la
         found.push({ cause, found: finding });
         break;
       case 'ruled-out':
-        ruledOut.push({ cause: cause.id, because: finding.because });
+        // what was missed may be just what would have told
+        if (gaps.conntrack !== undefined && BY_EVENTS.test(cause.id)) cannotTell.push({ cause: cause.id, because: `${finding.because}, but ${gaps.conntrack}`, wouldTell: 'the same loss again while whydrop keeps up' });
+        else ruledOut.push({ cause: cause.id, because: finding.because });
         break;
       case 'cannot-tell':
         cannotTell.push({ cause: cause.id, because: finding.because, wouldTell: finding.wouldTell });
@@ -53,11 +57,33 @@ export function judge(symptom: Symptom, causes: readonly Cause[], view: View, la
   const best = found[0];
   if (best === undefined) return undefined;
   if (waiting && !last && best.found.confidence < SURE) return undefined;
+  for (const gap of best.cause.id.startsWith('conntrack.') ? [gaps.conntrack, gaps.exec] : []) {
+    if (gap !== undefined) cannotTell.push({ cause: best.cause.id, because: `whether more made it happen than is told here: ${gap}`, wouldTell: 'the same loss again while whydrop keeps up' });
+  }
   for (const other of found.slice(1)) {
     if (other.cause.id === 'unknown' || other.cause.id === best.cause.id) continue;
     ruledOut.push({ cause: other.cause.id, because: `less likely (${other.found.confidence.toFixed(2)}): ${firstSentence(other.found.explanation)}` });
   }
   return { cause: best.cause, found: best.found, ruledOut, cannotTell, provisional: waiting };
+}
+
+/** Causes that are ruled out by what the conntrack events tell. */
+const BY_EVENTS = /^conntrack\.(?:insert-race|dying-entry)$/;
+/** As far before a symptom as what made it can lie, ns. */
+const BEFORE = 10_000_000_000n;
+
+/** What whydrop itself missed around a symptom, of that which verdicts are made from, in words. Counts and samples of drops are told by the summary. */
+function gapsOf(symptom: Symptom, view: View): { readonly conntrack?: string; readonly exec?: string } {
+  let conntrack = 0, exec = 0;
+  for (const m of view.missed()) {
+    if (m.time < symptom.first - BEFORE) continue;
+    if (m.source === 'conntrack-events') conntrack += m.count;
+    else if (m.source === 'bpf-exec') exec += m.count;
+  }
+  return {
+    ...(conntrack === 0 ? undefined : { conntrack: `${plural(conntrack, 'conntrack event')} of these seconds ${conntrack === 1 ? 'was' : 'were'} missed` }),
+    ...(exec === 0 ? undefined : { exec: `${plural(exec, 'program')} that started in these seconds ${exec === 1 ? 'was' : 'were'} missed` }),
+  };
 }
 
 const firstSentence = (text: string): string => text.match(/^.*?[.!?](?=\s|$)/s)?.[0] ?? text;

@@ -268,3 +268,23 @@ test('a counter counts what it says, a clue nothing', () => {
   for (const t of [1, 2, 3]) d.judge(at(t));
   assert.deepEqual(d.incidents(at(3)).map((i) => [i.culprit.text, i.count]), [['a', 9], ['b', 1]]);
 });
+
+test('a verdict that conntrack events made, or their absence, says how many of them were missed in those seconds', () => {
+  const race = cause('conntrack.insert-race', (s) => (s.kind === 'drop' ? found('race') : NOT_APPLICABLE));
+  const dying = cause('conntrack.dying-entry', () => ruledOut('no entry of the flow was deleted'));
+  const full = cause('conntrack.table-full', () => ruledOut('5 of 1000 entries'));
+  const verdict = (missedAt: number, source = 'conntrack-events') => {
+    const d = diagnosis([race, dying, full]);
+    d.add({ kind: 'missed', time: at(missedAt), source, count: 612, text: 'came faster than they could be read' });
+    d.add(drop({ seconds: 20 }));
+    d.judge(at(21));
+    const [incident] = d.incidents(at(21));
+    return { ruledOut: incident?.ruledOut.map((r) => r.cause), cannotTell: incident?.cannotTell.map((c) => [c.cause, c.because]) };
+  };
+  assert.deepEqual(verdict(19), { ruledOut: ['conntrack.table-full'], cannotTell: [
+    ['conntrack.dying-entry', 'no entry of the flow was deleted, but 612 conntrack events of these seconds were missed'],
+    ['conntrack.insert-race', 'whether more made it happen than is told here: 612 conntrack events of these seconds were missed'],
+  ] });
+  assert.deepEqual(verdict(19, 'bpf-exec').cannotTell, [['conntrack.insert-race', 'whether more made it happen than is told here: 612 programs that started in these seconds were missed']]);
+  assert.deepEqual(verdict(2), { ruledOut: ['conntrack.dying-entry', 'conntrack.table-full'], cannotTell: [] });
+});
