@@ -9,7 +9,7 @@ const aside = `${root}dist/.${process.pid}`;
 mkdirSync(aside, { recursive: true });
 
 await build({
-  entryPoints: { whydrop: `${root}src/app/main.ts` },
+  entryPoints: { whydrop: `${root}src/app/main.ts`, 'recording-worker': `${root}src/app/recording-worker.ts` },
   outdir: `${aside}/node`,
   chunkNames: 'chunk-[hash]',
   splitting: true, // a command loads what it needs: half the start, and a third less memory

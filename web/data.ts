@@ -17,12 +17,25 @@ export const incidentOf = (source: string, id: string): Promise<IncidentDetail> 
 export const hostOf = (source: string): Promise<HostState> => get(`/api/host?source=${encodeURIComponent(source)}`);
 export const causesOf = (): Promise<readonly CauseText[]> => get('/api/causes');
 
-/** Gives a recording to the server; the id under which it can be looked at. */
-export async function giveRecording(file: File): Promise<string> {
-  const response = await fetch(`/api/recordings?name=${encodeURIComponent(file.name)}`, { method: 'POST', body: file, credentials: 'same-origin', headers: { 'content-type': 'application/octet-stream' } });
-  const text = await response.text();
-  if (!response.ok) throw new Error(printable(text.trim()));
-  return read<{ id: string }>(text).id;
+type Told = { readonly share: number } | { readonly id: string } | { readonly error: string };
+
+/** Gives a recording to the server; the id under which it can be looked at. Giving up tells the server to stop. */
+export async function giveRecording(file: File, progress: (share: number) => void, cancel: AbortSignal): Promise<string> {
+  const response = await fetch(`/api/recordings?name=${encodeURIComponent(file.name)}`, { method: 'POST', body: file, signal: cancel, credentials: 'same-origin', headers: { 'content-type': 'application/octet-stream' } });
+  if (!response.ok || response.body === null) throw new Error(printable((await response.text()).trim()));
+  let rest = '';
+  for (const reader = response.body.pipeThrough(new TextDecoderStream()).getReader(); ; ) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error('whydrop ended before the recording was judged');
+    const lines = (rest + value).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      const told = read<Told>(line);
+      if ('id' in told) return told.id;
+      if ('error' in told) throw new Error(told.error);
+      progress(told.share);
+    }
+  }
 }
 
 /** States of a source as they come. A recording does not change: its first state is its last. */

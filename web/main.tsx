@@ -1,5 +1,6 @@
 import { render, type JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { printable } from '../src/base/text.ts';
 import type { SourceState } from '../src/views/web/protocol.ts';
 import './app.css';
 import { follow, giveRecording } from './data.ts';
@@ -34,6 +35,7 @@ function App(): JSX.Element {
   const [range, setRange] = useState<Range>();
   const [over, setOver] = useState(false);
   const [problem, setProblem] = useState('');
+  const [judging, setJudging] = useState<{ readonly name: string; readonly share: number; readonly cancel: () => void }>();
   const help = useRef<HTMLDialogElement>(null);
   const file = useRef<HTMLInputElement>(null);
   const main = useRef<HTMLElement>(null);
@@ -55,14 +57,20 @@ function App(): JSX.Element {
     if (given === undefined) return;
     setProblem('');
     say(`reading ${given.name}`);
+    const stop = new AbortController();
+    const shown = (share: number): void => setJudging({ name: printable(given.name), share, cancel: () => stop.abort() });
+    shown(0);
     try {
-      const id = await giveRecording(given);
+      const id = await giveRecording(given, shown, stop.signal);
       setRange(undefined);
       setSource(id);
       go('#/');
       say(`${given.name} was read`);
     } catch (error) {
-      setProblem((error as Error).message);
+      if (stop.signal.aborted) say(`${given.name}: cancelled`);
+      else setProblem((error as Error).message);
+    } finally {
+      setJudging(undefined);
     }
   };
 
@@ -153,6 +161,7 @@ function App(): JSX.Element {
         </div>
       </header>
       {lost && source === 'live' && <p class="notice" role="alert">whydrop does not answer: it has ended, or the way to it is cut. What is shown is the last that was heard.</p>}
+      {judging !== undefined && <p class="notice busy"><label>Judging {judging.name} <progress max={1} {...(judging.share > 0 ? { value: judging.share } : {})} /></label> {Math.round(judging.share * 100)} % <button type="button" onClick={judging.cancel}>Cancel</button></p>}
       {problem !== '' && <p class="notice" role="alert">{problem} <button type="button" onClick={() => setProblem('')}>Close</button></p>}
       <main id="main" ref={main} tabIndex={-1}>
         {state === undefined ? <p class="soft">{lost ? 'Open the link that whydrop printed in its terminal.' : '…'}</p>

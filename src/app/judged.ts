@@ -20,9 +20,9 @@ export interface Judged {
 }
 
 /** Judges a recording for reports, exports and queries. `heads`: with the captured bytes of each packet. */
-export function judged(records: readonly RawRecord[], options: FilterOptions, heads = false): Judged {
+export function judged(records: readonly RawRecord[], options: FilterOptions, heads = false, onRecord?: (done: number) => void): Judged {
   const all: Event[] = [];
-  const replayed = replay(records, { filter: checkedFilter(options), onlyCauses: options.cause, onEvent: (event) => all.push(event) });
+  const replayed = replay(records, { filter: checkedFilter(options), onlyCauses: options.cause, onEvent: (event) => all.push(event), ...(onRecord === undefined ? {} : { onRecord }) });
   if (replayed === undefined) throw new UsageError('the recording holds no records');
   const captured = heads ? headsOf(records) : new Map<string, CapturedHead>();
   const shown = new Set(replayed.incidents.map((i) => i.id));

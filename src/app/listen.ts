@@ -8,8 +8,9 @@ import { EnvironmentError, UsageError } from './exit.ts';
 export interface ListenOptions {
   /** `127.0.0.1`, `127.0.0.1:8474`, `[::1]:8474`; port 0 or none: a free one. */
   readonly listen: string;
-  /** Certificate and key, PEM files. */
-  readonly tls?: readonly string[];
+  /** Certificate, a PEM file; its key may be in it. */
+  readonly tls?: string;
+  readonly tlsKey?: string;
   readonly insecure?: boolean;
 }
 
@@ -22,25 +23,28 @@ export function listenAddress(options: ListenOptions): { readonly address: strin
   const address = named === 'localhost' ? '127.0.0.1' : named;
   const port = Number(match?.[3] ?? 0);
   if (address === undefined || isIP(address) === 0 || port > 65_535) throw new UsageError(`--listen: not an address: ${options.listen} (write 127.0.0.1, 127.0.0.1:8474 or [::1]:8474)`);
-  if (options.tls !== undefined && options.tls.length !== 2) throw new UsageError('--tls takes two files: the certificate and its key');
+  if (options.tls === undefined && options.tlsKey !== undefined) throw new UsageError('--tls-key is the key of a certificate: add --tls CERT');
   if (/^(0\.0\.0\.0|::)$/.test(address)) throw new UsageError(`--listen ${address}: name the one address that clients will use, or the Host header cannot be checked`);
-  if (!isLoopback(address) && options.tls === undefined && options.insecure !== true) throw new UsageError(`--listen ${address} is more than this machine: add --tls CERT KEY, or --insecure where the way is safe (ssh -L reaches 127.0.0.1 too)`);
+  if (!isLoopback(address) && options.tls === undefined && options.insecure !== true) throw new UsageError(`--listen ${address} is more than this machine: add --tls CERT --tls-key KEY, or --insecure where the way is safe (ssh -L reaches 127.0.0.1 too)`);
   return { address, port };
 }
 
 export const isLoopback = (address: string): boolean => address === '::1' || /^127\./.test(address);
 
-/** The texts of the two PEM files. */
-export function tlsFiles({ tls }: Pick<ListenOptions, 'tls'>): { readonly cert: string; readonly key: string } | undefined {
+/** Certificate and key as PEM text; without a file of its own the key is looked for beside the certificate. */
+export function tlsFiles({ tls, tlsKey }: Pick<ListenOptions, 'tls' | 'tlsKey'>): { readonly cert: string; readonly key: string } | undefined {
   if (tls === undefined) return undefined;
-  const [cert, key] = tls.map((file) => {
+  const pem = (option: string, file: string): string => {
     try {
       return readFileSync(file, 'utf8');
     } catch (error) {
-      throw new UsageError(`--tls: reading ${file}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+      throw new UsageError(`${option}: reading ${file}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
     }
-  });
-  return { cert: cert ?? '', key: key ?? '' };
+  };
+  const cert = pem('--tls', tls);
+  const key = tlsKey === undefined ? cert : pem('--tls-key', tlsKey);
+  if (!key.includes('PRIVATE KEY')) throw new UsageError(tlsKey === undefined ? `--tls: ${tls} holds no private key: add --tls-key KEY` : `--tls-key: ${tlsKey} holds no private key`);
+  return { cert, key };
 }
 
 /** An HTTP server, or an HTTPS one with the certificate and key given as PEM text. Wrong PEM is a usage error. */

@@ -25,6 +25,10 @@ const count = (text: string): number => {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('not a number');
   return Number(text);
 };
+const times = (text: string): number => {
+  if (!/^\d*\.?\d+$/.test(text) || !(Number(text) > 0)) throw new InvalidArgumentError('not a number above 0 (write 1, 10 or 0.5)');
+  return Number(text);
+};
 const counts = (text: string, before: readonly number[]): readonly number[] => [...before, count(text)];
 
 /** What to look at; the same for every command that watches. */
@@ -87,7 +91,8 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
   watching(whydrop.command('serve'))
     .description('the live watch, and recordings, in a browser on this machine')
     .option('--listen <address[:port]>', 'where to listen; beyond this machine only with --tls or --insecure', '127.0.0.1')
-    .option('--tls <files...>', 'HTTPS: certificate and key, two PEM files')
+    .option('--tls <cert>', 'HTTPS with this certificate, a PEM file')
+    .option('--tls-key <key>', 'its private key, where it is a file of its own')
     .option('--insecure', 'allow --listen beyond this machine without TLS')
     .option('--for <time>', 'end after this time', milliseconds)
     .argument('[file...]', 'recordings to look at')
@@ -96,7 +101,8 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
   watching(whydrop.command('agent'))
     .description('the same for fleets: Prometheus metrics, and notices of incidents as JSON lines and to a webhook')
     .option('--listen <address[:port]>', 'where /metrics answers; beyond this machine only with --tls or --insecure', '127.0.0.1:9478')
-    .option('--tls <files...>', 'HTTPS: certificate and key, two PEM files')
+    .option('--tls <cert>', 'HTTPS with this certificate, a PEM file')
+    .option('--tls-key <key>', 'its private key, where it is a file of its own')
     .option('--insecure', 'allow --listen beyond this machine without TLS')
     .option('--webhook <url>', 'also post each notice here; WHYDROP_WEBHOOK_AUTHORIZATION gives the Authorization header')
     .addOption(new Option('--severity <least>', 'tell of incidents from this severity on').choices(['info', 'warning', 'critical']).default('warning'))
@@ -134,7 +140,7 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
     .argument('<file>')
     .option('--json', 'one JSON object a line')
     .option('--plain', 'no colour')
-    .option('--speed <times>', 'as it happened, this many times as fast', Number)
+    .option('--speed <times>', 'as it happened, this many times as fast', times)
     .option('--from <time>', 'leave out what came before this time into the recording', milliseconds)
     .option('--to <time>', 'leave out what came after', milliseconds)
     .option('--fail-on-incident', 'exit 1 when an incident above info was found')
@@ -223,12 +229,24 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
   return whydrop;
 }
 
+/** `--netns --for 10s`: the name was forgotten, and is not `--for`. */
+function noSwallowing(command: Command): void {
+  const names = new Set(command.options.flatMap((o) => [o.long, o.short]));
+  for (const option of command.options) {
+    if (!option.required) continue;
+    command.on(`option:${option.name()}`, (value: string) => {
+      if (names.has(value.split('=', 1)[0])) command.error(`whydrop: ${option.flags}: a value is missing before ${value} (if it is meant: ${option.long}=${value})`, { exitCode: EXIT.usage });
+    });
+  }
+}
+
 /** Commander writes its own messages; ours are one line on stderr. */
 async function main(): Promise<void> {
   const whydrop = program();
   const overrideAll = (command: Command): void => {
     command.exitOverride();
     command.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'whydrop: ').replace(/\n(\(Did you mean)/, ' $1')) });
+    noSwallowing(command);
     command.commands.forEach(overrideAll);
   };
   overrideAll(whydrop);

@@ -29,6 +29,8 @@ export interface ReplayOptions {
   readonly onIncidents?: (incidents: readonly Incident[], time: Mono) => void;
   /** Every event, decoded: for exports. */
   readonly onEvent?: (event: Event) => void;
+  /** So many records were judged. */
+  readonly onRecord?: (done: number) => void;
 }
 
 /** Judges a recording as the live run did, at the same points: the same records give the same incidents. */
@@ -53,7 +55,8 @@ export function replay(records: readonly RawRecord[], options: ReplayOptions): R
   };
   const show = (incidents: readonly Incident[]): readonly Incident[] => ofCauses(options.onlyCauses, incidents);
 
-  for (const record of records) {
+  for (const [index, record] of records.entries()) {
+    options.onRecord?.(index);
     if (record.time > last) last = record.time;
     if (record.record === 'tick') {
       judged = record.time;

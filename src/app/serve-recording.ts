@@ -13,17 +13,34 @@ export interface ServedSource extends SourceName {
   host(): Promise<HostState>;
 }
 
+/** A recording as the page wants it: plain values, made in one thread and shown by another. */
+export interface PageRecording {
+  readonly name: string;
+  readonly state: Omit<SourceState, 'sources' | 'id'>;
+  readonly host: HostState;
+  readonly details: ReadonlyMap<string, IncidentDetail>;
+}
+
+/** What the thread that judges says: how far it is, then the end. */
+export type Judging = { readonly share: number } | { readonly done: PageRecording } | { readonly error: string };
+
+const SHARE_STEP = 0.01;
+
 /** Judges a recording that was given to the server. The words of an error are for the page. */
-export function serveRecording(id: string, name: string, bytes: Uint8Array): ServedSource | { readonly error: string } {
+export function judgeForPage(name: string, bytes: Uint8Array, progress: (share: number) => void = () => undefined): PageRecording | { readonly error: string } {
   const { records, status, version } = readRecording(bytes);
   if (status === 'not-a-recording') return { error: `${name} is not a recording of whydrop (whydrop record makes one)` };
   if (status === 'newer-version') return { error: `${name} is of format ${version}, newer than this whydrop knows` };
   if (!records.some((r) => r.record === 'host')) return { error: `${name} holds no records` };
-  const result = judged(records, { pid: [], protocol: [], port: [], address: [], cause: [] });
+  let told = 0;
+  const result = judged(records, { pid: [], protocol: [], port: [], address: [], cause: [] }, false, (done) => {
+    const share = done / records.length;
+    if (share - told >= SHARE_STEP) progress((told = share));
+  });
   const input = reportInput(result);
   const from = Date.parse(input.from);
-  const state: Omit<SourceState, 'sources'> = {
-    id, name, host: input.host, from, to: Date.parse(input.to), netns: input.netns, probes: input.probes,
+  const state: PageRecording['state'] = {
+    name, host: input.host, from, to: Date.parse(input.to), netns: input.netns, probes: input.probes,
     losses: status === 'complete' ? input.losses : [...input.losses, { source: 'recording', count: 1, text: `${name} is ${status === 'cut' ? 'cut off' : 'damaged'}: what is whole was used` }],
     incidents: input.incidents.slice(0, LISTED_INCIDENTS).map(listed), unlisted: Math.max(0, input.incidents.length - LISTED_INCIDENTS),
     timelineFrom: from, ...(input.timeline === undefined ? {} : { timeline: input.timeline }), counters: input.counters ?? [],
@@ -48,5 +65,9 @@ export function serveRecording(id: string, name: string, bytes: Uint8Array): Ser
     const diagram = input.diagrams?.get(incident.id);
     return [incident.id, { incident, ...(diagram === undefined ? {} : { diagram }), stacks: (input.stacks ?? []).filter((s) => s.cause === incident.cause.id) }];
   }));
-  return { id, name, state: () => state, incident: (key) => details.get(key), host: async () => host };
+  return { name, state, host, details };
+}
+
+export function servedRecording(id: string, { name, state, host, details }: PageRecording): ServedSource {
+  return { id, name, state: () => ({ id, ...state }), incident: (key) => details.get(key), host: async () => host };
 }

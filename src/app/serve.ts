@@ -12,7 +12,8 @@ import { EnvironmentError, UsageError } from './exit.ts';
 import { isLoopback, listenAddress, listener, listening, tlsFiles, type ListenOptions } from './listen.ts';
 import { openLive, type Live, type LiveOptions } from './live.ts';
 import { serveLive, type LiveSource } from './serve-live.ts';
-import { serveRecording, type ServedSource } from './serve-recording.ts';
+import { judgeAside } from './judge-aside.ts';
+import { servedRecording, type ServedSource } from './serve-recording.ts';
 import { createOutput } from './stream.ts';
 
 export interface ServeOptions extends LiveOptions, ListenOptions {
@@ -21,6 +22,9 @@ export interface ServeOptions extends LiveOptions, ListenOptions {
 
 /** Recordings that are kept; the oldest goes first. */
 const RECORDINGS = 4;
+/** Judged at the same time: each takes a thread and its memory. */
+const MOST_JUDGED = 2;
+const never = new AbortController().signal;
 const EVENTS_MS = 1_000;
 const MOST_STREAMS = 32;
 
@@ -36,7 +40,7 @@ export async function serve(files: readonly string[], options: ServeOptions): Pr
 
   const world = createWorld();
   for (const file of files) {
-    const added = world.addRecording(basename(file), read(file));
+    const added = await world.addRecording(basename(file), read(file), () => undefined, never);
     if ('error' in added) throw new UsageError(added.error);
   }
   let gate: Gate | undefined;
@@ -100,6 +104,7 @@ interface Sources extends World {
 function createWorld(): Sources {
   const sources = new Map<string, ServedSource>();
   let made = 0;
+  let judging = 0;
   const chosen = (id: string): ServedSource | undefined => sources.get(id) ?? (id === 'live' ? [...sources.values()].at(-1) : undefined);
   const texts: readonly CauseText[] = causes.map(({ id, title, knowledge }) => ({ id, title, ...knowledge }));
   return {
@@ -112,10 +117,13 @@ function createWorld(): Sources {
     },
     incident: (id, incident) => chosen(id)?.incident(incident),
     host: async (id) => chosen(id)?.host(),
-    addRecording: (name, bytes) => {
-      const source = serveRecording(`r${made + 1}`, name, bytes);
-      if ('error' in source) return source;
+    addRecording: async (name, bytes, progress, cancel) => {
+      if (judging >= MOST_JUDGED) return { error: `${name}: ${MOST_JUDGED} recordings are being judged already; try again when one is done` };
+      judging += 1;
+      const recording = await judgeAside(name, bytes, progress, cancel).finally(() => (judging -= 1));
+      if ('error' in recording) return recording;
       made += 1;
+      const source = servedRecording(`r${made}`, recording);
       sources.set(source.id, source);
       const kept = [...sources.keys()].filter((id) => id !== 'live');
       if (kept.length > RECORDINGS) sources.delete(kept[0]!);
@@ -148,6 +156,13 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
       return;
     }
     response.writeHead(200, reply.headers);
+    if (reply.kind === 'job') {
+      const gone = new AbortController();
+      response.once('close', () => gone.abort());
+      await reply.run((line) => void (response.writable && response.write(`${line}\n`)), gone.signal);
+      response.end();
+      return;
+    }
     if (!stream(reply.source)) response.end();
   } catch (error) {
     process.stderr.write(`whydrop: ${printable(error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`);

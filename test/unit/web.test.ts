@@ -53,7 +53,7 @@ test('browsers that were let in are bounded: the first is let go', () => {
 test('the handler gives only what it has, under a strict policy, and reads no body of strangers', async () => {
   const gate = gateOf();
   const cookie = login(gate);
-  const world: World = { state: () => undefined, incident: () => undefined, host: async () => undefined, causes: [], addRecording: (_, bytes) => ({ error: `${bytes.length} bytes` }) };
+  const world: World = { state: () => undefined, incident: () => undefined, host: async () => undefined, causes: [], addRecording: async (_, bytes) => ({ error: `${bytes.length} bytes` }) };
   let read = 0;
   const body = async () => ((read += 1), new Uint8Array(3));
   const options = { gate, world, assets: new Map([['app.js', new Uint8Array([1])]]), onLogin: () => undefined };
@@ -65,7 +65,7 @@ test('the handler gives only what it has, under a strict policy, and reads no bo
   };
   assert.equal(await reply(ask('/api/recordings', { origin: `http://${HOST}` }, 'POST')), 401);
   assert.equal(read, 0);
-  assert.equal(await reply(ask('/api/recordings', { cookie, origin: `http://${HOST}` }, 'POST')), 422);
+  assert.equal(await reply(ask('/api/recordings', { cookie, origin: `http://${HOST}` }, 'POST')), 'job');
   assert.equal(await reply(ask('/app.js', { cookie })), 200);
   assert.equal(await reply(ask('/whydrop.js', { cookie })), 404);
   assert.equal(await reply(ask('/api/state', { cookie })), 404);
@@ -78,11 +78,11 @@ test('beyond this machine only with TLS, or when told so; never on every address
   assert.deepEqual(listenAddress({ listen: '127.0.0.1' }), { address: '127.0.0.1', port: 0 });
   assert.deepEqual(listenAddress({ listen: 'localhost:8474' }), { address: '127.0.0.1', port: 8474 });
   assert.deepEqual(listenAddress({ listen: '[::1]:8474' }), { address: '::1', port: 8474 });
-  assert.deepEqual(listenAddress({ listen: '192.0.2.1:443', tls: ['cert', 'key'] }), { address: '192.0.2.1', port: 443 });
+  assert.deepEqual(listenAddress({ listen: '192.0.2.1:443', tls: 'cert', tlsKey: 'key' }), { address: '192.0.2.1', port: 443 });
   assert.deepEqual(listenAddress({ listen: '192.0.2.1', insecure: true }), { address: '192.0.2.1', port: 0 });
   for (const listen of ['192.0.2.1', '0.0.0.0', '::', 'example.org', '127.0.0.1:99999', '127.0.0.1:x', '']) assert.throws(() => listenAddress({ listen }), /--listen/, listen);
   assert.throws(() => listenAddress({ listen: '0.0.0.0', insecure: true }), /Host header/);
-  assert.throws(() => listenAddress({ listen: '127.0.0.1', tls: ['cert'] }), /two files/);
+  assert.throws(() => listenAddress({ listen: '127.0.0.1', tlsKey: 'key' }), /--tls CERT/);
 });
 
 test('counters keep what changed, for a bounded time', () => {

@@ -9,9 +9,11 @@ export interface World {
   incident(source: string, id: string): IncidentDetail | undefined;
   host(source: string): Promise<HostState | undefined>;
   readonly causes: readonly CauseText[];
-  /** The id of the new source, or why it is none. */
-  addRecording(name: string, bytes: Uint8Array): { readonly id: string } | { readonly error: string };
+  /** Judges a recording, telling how far it is; in the end the id of the new source, or why it is none. `cancel` ends it. */
+  addRecording(name: string, bytes: Uint8Array, progress: (share: number) => void, cancel: AbortSignal): Promise<Given>;
 }
+
+export type Given = { readonly id: string } | { readonly error: string };
 
 export interface WebOptions {
   readonly gate: Gate;
@@ -25,7 +27,9 @@ export interface WebOptions {
 export type Reply =
   | { readonly kind: 'whole'; readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string | Uint8Array }
   /** Server-sent events of this source, until the browser goes. */
-  | { readonly kind: 'events'; readonly headers: Readonly<Record<string, string>>; readonly source: string };
+  | { readonly kind: 'events'; readonly headers: Readonly<Record<string, string>>; readonly source: string }
+  /** JSON lines as they come: `{"share":0.5}`, last `{"id":…}` or `{"error":…}`. A client that goes cancels it. */
+  | { readonly kind: 'job'; readonly headers: Readonly<Record<string, string>>; readonly run: (tell: (line: string) => void, cancel: AbortSignal) => Promise<void> };
 
 /** A recording that is dropped onto the page may have this many bytes. */
 export const MOST_UPLOAD = 64 << 20;
@@ -58,9 +62,12 @@ export async function handle(request: WebRequest, body: (limit: number) => Promi
   if (method === 'POST') {
     if (path !== '/api/recordings') return text(404, 'not found');
     const bytes = await body(MOST_UPLOAD);
-    if (bytes === undefined) return text(413, `larger than ${MOST_UPLOAD} bytes`);
-    const added = world.addRecording((query.get('name') ?? 'recording').slice(0, 120), bytes);
-    return 'error' in added ? text(422, added.error) : json(added);
+    if (bytes === undefined) return text(413, `larger than ${MOST_UPLOAD >> 20} MB, which is the most that a page may give: whydrop serve FILE takes it from the command line`);
+    const name = (query.get('name') ?? 'recording').slice(0, 120);
+    return {
+      kind: 'job', headers: { ...SAFE, 'content-type': 'application/x-ndjson' },
+      run: async (tell, cancel) => tell(jsonText(await world.addRecording(name, bytes, (share) => tell(jsonText({ share })), cancel))),
+    };
   }
   if (method !== 'GET') return text(405, 'only GET and POST');
   switch (path) {
