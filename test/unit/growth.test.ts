@@ -63,10 +63,10 @@ test('an hour of incidents that come and go, flows, programs, connections and ru
   let rounds = 0;
   let packets = 0;
   const minute = (m: number): void => {
-    for (let second = m * 60; second < m * 60 + 60; second++) {
-      // a new loss every other second, of some packets each
-      for (let k = 0; k < 5; k++) {
-        d.add(drop(second + k / 10, second >> 1));
+    for (let second = m * 60; second < m * 60 + 60; second += 2) {
+      // a new loss every other second, ten packets each
+      for (let k = 0; k < 10; k++) {
+        d.add(drop(second + k / 20, second >> 1));
         packets += 1;
       }
       for (let k = 0; k < 30; k++) {
