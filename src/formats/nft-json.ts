@@ -15,6 +15,8 @@ interface Open {
   readonly table: Table;
   readonly chains: Map<string, { chain: Omit<Chain, 'rules'>; rules: Rule[] }>;
   readonly sets: Map<string, NamedSet>;
+  /** The verdicts of its maps, also of those whose keys are no field of a packet (numgen, jhash). */
+  readonly verdicts: Map<string, Action[]>;
   readonly counters: Map<string, Counter>;
 }
 
@@ -54,7 +56,7 @@ function addTable(tables: Map<string, Open>, o: JsonObject): void {
   const family = String(o['family']);
   if (!FAMILIES.has(family) || typeof o['name'] !== 'string') return;
   const table: Table = { engine: 'nft', tool: 'nft', family: family as RuleFamily, name: o['name'], ...handleOf(o), chains: new Map(), sets: new Map() };
-  tables.set(`${family} ${o['name']}`, { table, chains: new Map(), sets: new Map(), counters: new Map() });
+  tables.set(`${family} ${o['name']}`, { table, chains: new Map(), sets: new Map(), verdicts: new Map(), counters: new Map() });
 }
 
 function addChain(open: Open | undefined, o: JsonObject): void {
@@ -76,11 +78,14 @@ function addSet(open: Open | undefined, o: JsonObject, map: boolean): void {
   if (open === undefined || typeof name !== 'string') return;
   const keys = setKeys(o['type']);
   const elements: Element[] = [];
+  const verdicts: Action[] = [];
+  if (map) open.verdicts.set(name, verdicts);
   for (const item of Array.isArray(o['elem']) ? (o['elem'] as readonly Json[]) : []) {
     const pair = map && Array.isArray(item) ? (item as readonly Json[]) : undefined;
+    const action = pair === undefined ? undefined : verdictOf(pair[1]);
+    if (action !== undefined) verdicts.push(action);
     const element = elementOf(keys, pair === undefined ? item : (pair[0] ?? null));
     if (element === undefined) continue;
-    const action = pair === undefined ? undefined : verdictOf(pair[1]);
     elements.push(action === undefined ? element : { ...element, action });
   }
   const flags = Array.isArray(o['flags']) ? (o['flags'] as readonly Json[]) : [];
@@ -122,7 +127,7 @@ function addRule(open: Open | undefined, o: JsonObject): void {
         if (keys === undefined || set === undefined) {
           // by chance, a hash…: it may be any of its verdicts, the worst of them matters
           matches.push({ kind: 'opaque', what: 'verdict map', text });
-          action = worstOf(v['data']) ?? action;
+          action = worstOf(v['data'], open.verdicts) ?? action;
         } else action = { do: 'map', keys, set };
         break;
       }
@@ -171,9 +176,9 @@ function mapOf(keys: readonly Parameters<typeof elementOf>[0][number][], data: J
   return elements;
 }
 
-function worstOf(data: Json | undefined): Action | undefined {
+function worstOf(data: Json | undefined, named: Open['verdicts']): Action | undefined {
   const set = isObject(data) ? data['set'] : undefined;
-  const actions = Array.isArray(set) ? (set as readonly Json[]).map((pair) => (Array.isArray(pair) ? verdictOf((pair as readonly Json[])[1]) : undefined)) : [];
+  const actions = typeof data === 'string' ? (named.get(data.replace(/^@/, '')) ?? []) : Array.isArray(set) ? (set as readonly Json[]).map((pair) => (Array.isArray(pair) ? verdictOf((pair as readonly Json[])[1]) : undefined)) : [];
   return actions.find((a) => a?.do === 'drop') ?? actions.find((a) => a?.do === 'jump' || a?.do === 'goto');
 }
 

@@ -120,6 +120,14 @@ test('forwarding off, on one interface or on all', () => {
   innocent(judged(forwarding, routed, dropIn(routed, 'r', { ...hit, symbol: 'ip6_forward', packet: packet('fd01::2', 'fd02::2') })));
 });
 
+test('a frame to everyone is never forwarded: no matter that forwarding is off', () => {
+  const all = world('forwarding-disabled');
+  const hit = (destination: string) => found(judged(forwarding, all, dropIn(all, 'r', { reason: 'IP_INADDRERRORS', symbol: 'ip_error', device: 'eth0', from: 'eth0', packet: packet('10.0.1.2', '10.0.9.255', { ethernet: { source: macOf(all, 'a', 'eth0'), destination, type: 0x800 } }) })));
+  assert.equal(hit('ff:ff:ff:ff:ff:ff').severity, 'info');
+  assert.equal(hit(macOf(all, 'r', 'eth0')).severity, 'warning');
+  assert.notEqual(hit('ff:ff:ff:ff:ff:ff').identity, hit(macOf(all, 'r', 'eth0')).identity, 'the one must not change how the other is rated');
+});
+
 test('martians: an own source address, a loopback destination', () => {
   const own = dropIn(two, 'b', { reason: 'IP_LOCAL_SOURCE', symbol: 'ip_rcv_finish_core', device: 'eth0', from: 'eth0', packet: packet('10.0.0.2', '10.0.0.2', { ethernet: { source: macOf(two, 'a', 'eth0'), destination: macOf(two, 'b', 'eth0'), type: 0x800 } }) });
   const f = found(judged(martianSource, two, own));

@@ -15,5 +15,5 @@ export const cause: Cause = {
     versions: ['5.17: drops have a reason', '6.7: nf_tables frees the packet itself, so its drops are located in nft_do_chain and all others in nf_hook_slow'],
     sources: ['net/netfilter/nf_tables_core.c', 'net/netfilter/core.c', 'nft(8)', 'iptables(8)', 'iptables-extensions(8)', 'ebtables(8)', 'arptables(8)', 'ipset(8)'],
   },
-  judge: (symptom, evidence) => judgeRules(symptom, evidence, (found) => found.action === 'drop'),
+  judge: (symptom, evidence) => judgeRules(symptom, evidence, (found) => found.action === 'drop' || found.action === 'steal'),
 };

@@ -76,9 +76,10 @@ function whatHappened(symptom: DropSymptom, evidence: Evidence, c: DroppingRule)
 function whyIt(c: DroppingRule, found: Trial): string {
   if (c.rule === undefined) return `No rule of chain ${c.base.name} (${whereText(c)}) accepts it, and the chain's policy is drop; ${plural(found.rules, 'rule')} ${found.rules === 1 ? 'was' : 'were'} tried.`;
   const hit = c.hit === undefined || c.hit.set === '' ? '' : `, and its ${c.hit.kind === 'ipset' ? 'ipset' : 'set'} ${c.hit.set} holds ${c.hit.element}`;
+  const proxy = c.action === 'steal' ? ' TPROXY hands packets to a socket that listens on its port; nobody listens there, and then it drops them.' : '';
   const last = c.via?.at(-1);
   const way = c.base === c.chain ? '' : `, reached from ${c.base.name}${last === undefined ? '' : ` by ${place(c.table, last)} (${clip(last.text, 120)})`},`;
-  return `The rule is ${whereText(c)}${way} with the text "${clip(c.rule.text, 300)}"${hit}.`;
+  return `The rule is ${whereText(c)}${way} with the text "${clip(c.rule.text, 300)}"${hit}.${proxy}`;
 }
 
 function how(c: DroppingRule, counter: string | undefined): string {

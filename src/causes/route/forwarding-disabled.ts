@@ -3,7 +3,7 @@ import { incomingDevice } from '../../evidence/network/packet.ts';
 import { isLocalAddress } from '../../evidence/network/routing.ts';
 import { addresses, routeGet, sysctls } from '../../evidence/network/read.ts';
 import { ipv4Conf, sysctlNumber, sysctlSet } from '../../evidence/network/sysctl.ts';
-import { dropLine, symbolOf } from '../../evidence/network/words.ts';
+import { dropLine, isMulticastMac, symbolOf } from '../../evidence/network/words.ts';
 import { netnsText } from '../../evidence/netns.ts';
 import type { Cause } from '../../model/cause.ts';
 import type { DropEvent } from '../../model/event.ts';
@@ -54,6 +54,7 @@ function judge4(drop: DropEvent, evidence: Evidence, device: string, where: stri
   if (isUnavailable(conf)) return cannotTell(unavailableText(conf), 'the sysctls of the interface');
   if (conf.effective !== 0) return ruledOut(`forwarding is on for ${device}`);
   const others = isUnavailable(values) ? [] : [...values].filter(([path, v]) => v === '1' && !/\/(all|default)\//.test(path)).map(([path]) => path.split('/')[3] ?? '');
+  const everyone = isMulticastMac(drop.packet.ethernet?.destination ?? '');
   const single = others.filter((o) => o !== 'lo').length > 0;
   const route = isUnavailable(onward) ? undefined : onward.kind === 'route' ? `by ${onward.device}${onward.gateway === undefined ? '' : ` via ${onward.gateway}`}` : onward.text;
   const one: Remedy = { text: `Let ${where} forward what comes in on ${device}.`, command: sysctlSet(evidence, drop.netns, [[conf.key, 1]]), undo: sysctlSet(evidence, drop.netns, [[conf.key, 0]]), risk: 'low' };
@@ -65,6 +66,15 @@ function judge4(drop: DropEvent, evidence: Evidence, device: string, where: stri
     ...(route === undefined ? [] : [{ source: 'ip route get', text: `${ip.destination} from here: ${route}` }]),
   ];
   const onLink = !isUnavailable(own) && !isUnavailable(onward) && onward.kind === 'route' && onward.device === device && onward.gateway === undefined;
+  if (everyone) {
+    return {
+      outcome: 'found', confidence: 0.9, severity: 'info', identity: `broadcast|${device}`,
+      explanation: `A frame to everyone on the link reached ${where} on ${device}. Its destination ${ip.destination} is no address of this host and no broadcast address of a network that it has there, so it was dropped. Such packets are never forwarded, and those whom they are for have had their own copy.`,
+      culprit: { kind: 'interface', text: `${ip.destination} on ${device}: not for this host`, address: ip.destination, interface: device },
+      evidence: lines,
+      remedies: [{ text: 'Nothing need be done.', risk: 'low' }],
+    };
+  }
   return {
     outcome: 'found',
     confidence: onLink ? 0.85 : drop.reason.name === 'IP_INADDRERRORS' ? 0.97 : 0.85,

@@ -55,7 +55,7 @@ function read(view: PacketView, key: Key): FieldValue {
   switch (key) {
     case 'iifname': return incoming(view);
     case 'oifname': return outgoing(view);
-    case 'physin': return hook.family === 'bridge' ? incoming(view) : hook.bridged ? nameOf(view, drop.incoming) : '';
+    case 'physin': return hook.family === 'bridge' ? incoming(view) : hook.bridged ? nameOf(view, drop.incoming) : cameByBridge(drop) ? undefined : '';
     case 'physout': return hook.family === 'bridge' ? outgoing(view) : hook.bridged && hook.hook !== 'prerouting' ? drop.interface : '';
     case 'ibrname': { const port = incoming(view); return typeof port === 'string' && port !== '' ? view.around.bridgeOf?.(port) : ''; }
     case 'obrname': { const port = outgoing(view); return typeof port === 'string' && port !== '' ? view.around.bridgeOf?.(port) : ''; }
@@ -72,6 +72,9 @@ function read(view: PacketView, key: Key): FieldValue {
     default: return transport === undefined ? undefined : ABSENT;
   }
 }
+
+/** br_netfilter remembers the port of a frame that the bridge handed up to be routed; the packet's own fields do not. */
+const cameByBridge = (drop: DropEvent): boolean => drop.stack.some((p) => p.name?.startsWith('br_') === true);
 
 const notIp = (drop: DropEvent, ethertype: number): FieldValue => (drop.protocol === ethertype || drop.protocol === 0 ? undefined : ABSENT);
 

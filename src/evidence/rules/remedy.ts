@@ -5,6 +5,7 @@ import type { Remedy } from '../../model/incident.ts';
 import type { Chain, Key, Match, Rule, Table } from '../../model/ruleset.ts';
 import type { DropSymptom } from '../../model/symptom.ts';
 import { inNetns } from '../netns.ts';
+import { laterViews } from './later.ts';
 import { answerOf, flowSpec, reverseFrameSpec } from './flow-spec.ts';
 import { field, packetView, type PacketView } from './packet.ts';
 import { protocolName } from './protocol-name.ts';
@@ -37,8 +38,10 @@ export function remediesFor(evidence: Evidence, symptom: DropSymptom, trial: Tri
     text, command: steps.map((s) => run(s.command)).join(' && '), undo: [...steps].reverse().map((s) => run(s.undo)).join(' && '), risk,
   });
   const remedies: Remedy[] = [];
-  const add = (steps: readonly Step[] | undefined, risk: Remedy['risk']): void => {
-    if (steps === undefined || steps.length === 0) return;
+  const later = laterSteps(evidence, drop, trial);
+  const add = (here: readonly Step[] | undefined, risk: Remedy['risk']): void => {
+    if (here === undefined || here.length === 0) return;
+    const steps = [...here, ...later];
     const text = steps.map((s) => s.text).join('; then ');
     const next = join(steps, text.charAt(0).toUpperCase() + text.slice(1), risk);
     if (!remedies.some((r) => r.command === next.command)) remedies.push(next);
@@ -46,8 +49,12 @@ export function remediesFor(evidence: Evidence, symptom: DropSymptom, trial: Tri
   const allow = (): readonly Step[] | undefined => acceptPlan(trial, culprit);
   const own = culprit.rule === undefined ? undefined : ownStep(trial, culprit);
   const behind = own === undefined || culprit.rule === undefined ? undefined : nextDrop(trial, trial.view, new Set([culprit.rule]), new Set());
-  const forFlow = own === undefined || behind !== undefined;
-  if (own !== undefined && behind === undefined) {
+  const forFlow = own === undefined || behind !== undefined || later.length > 0;
+  if (own !== undefined && culprit.hit?.kind === 'nft' && fedByRule(culprit.table, culprit.hit.set)) {
+    // a rule put the element there and would do so again
+    add(allow(), 'low');
+    add([own], 'low');
+  } else if (own !== undefined && behind === undefined) {
     add([own], 'low');
     add(allow(), 'low');
   } else {
@@ -81,6 +88,9 @@ function singlesOut(m: Match): boolean {
     case 'stateful': return false;
   }
 }
+
+/** Whether a rule adds elements to this set, as bans for a rate do. */
+const fedByRule = (table: Table, set: string): boolean => [...table.chains.values()].some((c) => c.rules.some((r) => r.text.split(/\s+/).some((w, i, words) => w === `@${set}` && /^(add|update)$/.test(words[i - 1] ?? ''))));
 
 export const isRated = (rule: Rule): boolean => rule.matches.some((m) => m.kind === 'stateful');
 
@@ -237,6 +247,20 @@ function answerSteps(trial: Trial, accepted: ReadonlySet<Rule | Chain>): Step[] 
     steps.push(acceptStep(at.table, at, flowSpec(at.table, answer.drop, answer.hook), 'its answers'));
     done.add(at.rule ?? at.base);
     at = nextDrop(trial, back, new Set(), done);
+  }
+  return steps;
+}
+
+/** Accepts in front of what would surely drop the packet at the hooks behind this one. */
+function laterSteps(evidence: Evidence, drop: DropSymptom['drop'], trial: Trial): readonly Step[] {
+  const steps: Step[] = [];
+  for (const view of laterViews(evidence, drop, trial)) {
+    const accepted = new Set<Rule | Chain>();
+    for (let i = 0, at = nextDrop(trial, view, new Set(), accepted); at !== undefined && i < 4; i++) {
+      steps.push(acceptStep(at.table, at, flowSpec(at.table, view.drop, view.hook), 'this flow, which would be dropped next there,'));
+      accepted.add(at.rule ?? at.base);
+      at = nextDrop(trial, view, new Set(), accepted);
+    }
   }
   return steps;
 }

@@ -143,6 +143,8 @@ function countersOf(after: Ruleset, before: Ruleset | undefined): Counters {
 function choose(evidence: Evidence, symptom: DropSymptom, hook: HookPoint, outcome: Walk, counters: Counters, blind: boolean): DroppingRule | undefined {
   const delta = (c: Candidate): Delta => (c.rule === undefined ? counters.policy(c.table, c.base) : counters.rule(c.table, c.rule));
   let field = outcome.candidates.filter((c) => (hook.by === 'queue' ? c.action === 'queue' : c.action !== 'queue' && c.action !== 'steal'));
+  // xt_TPROXY.c: without a socket on its port the packet is dropped; where nothing else drops it, this is it
+  if (field.length === 0 && hook.by !== 'queue') field = outcome.candidates.filter((c) => c.action === 'steal');
   const learnt = field.length > 1 ? learntVerdict(evidence, symptom.drop) : undefined;
   if (learnt !== undefined) {
     const fitting = field.filter((c) => (c.action === 'policy') === (learnt === 'policy'));

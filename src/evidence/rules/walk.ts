@@ -122,6 +122,8 @@ export function walk(ruleset: Ruleset, view: PacketView, options: WalkOptions = 
       };
       switch (action.do) {
         case 'accept':
+          // without a socket on its port TPROXY drops instead (net/netfilter/xt_TPROXY.c)
+          if (/-j TPROXY\b/.test(rule.text)) push('steal');
           if (truth === 1) return 'accepted';
           doubts.push(`it could have been accepted before, by ${place(table, rule)} (${own.join(', ')})`);
           break;
