@@ -1,5 +1,5 @@
 import type { Growing } from './incidents.ts';
-import type { Samples } from './signs.ts';
+import type { Samples, Sign } from './signs.ts';
 import type { Store } from './store.ts';
 
 /**
@@ -8,8 +8,9 @@ import type { Store } from './store.ts';
  * count is the counter; where several incidents share a counter, each has its own samples, and what was only counted is
  * divided in proportion to those that stand for others: a flow that was described because it is new stands for itself, or
  * one packet a second beside a flood would be taken for a large part of it. At least one was lost, though a clue alone (a neighbour that does not answer) does not say how many.
+ * `seen`: how many of them were samples of what the incident is about.
  */
-export function counts(incident: Growing, samples: ReadonlyMap<string, Samples>, exact: Store['exact']): { count: number; bytes: number } {
+export function counts(incident: Growing, samples: ReadonlyMap<string, Samples>, exact: Store['exact']): { count: number; bytes: number; seen: number } {
   let count = 0;
   let bytes = 0;
   const mine = new Map<string, { seen: number; standing: number; bytes: number }>();
@@ -39,5 +40,18 @@ export function counts(incident: Growing, samples: ReadonlyMap<string, Samples>,
     count += Math.round(lost);
     bytes += Math.round((total.bytes * lost) / Math.max(1, total.count));
   }
-  return { count: Math.max(1, count), bytes };
+  return { count: Math.max(1, count), bytes, seen: incident.signs.reduce((sum, s) => sum + repeated(s), 0) };
+}
+
+/** How often one destination was seen: the sign that takes all further flows of a counter lumps many of them together. */
+function repeated(sign: Sign): number {
+  if (!sign.key.startsWith('rest|')) return sign.seen;
+  const each = new Map<string, number>();
+  for (const { symptom, count } of sign.victims.values()) {
+    if (symptom.kind !== 'drop' || symptom.drop.packet.ip === undefined) return sign.seen;
+    const { ip, transport } = symptom.drop.packet;
+    const to = `${ip.destination} ${ip.protocol} ${transport !== undefined && 'destinationPort' in transport ? transport.destinationPort : ''}`;
+    each.set(to, (each.get(to) ?? 0) + count);
+  }
+  return each.size === 0 ? sign.seen : Math.max(...each.values());
 }

@@ -54,7 +54,7 @@ export function incidentId(key: string): string {
 export const QUIET = 30_000_000_000n;
 
 /** Draws the incident as the contract has it. Pure. */
-export function draw(growing: Growing, counts: { count: number; bytes: number }, victims: readonly Victim[], now: Mono, iso: (t: Mono) => string, netnsName: string | undefined): Incident {
+export function draw(growing: Growing, counts: { count: number; bytes: number; seen: number }, victims: readonly Victim[], now: Mono, iso: (t: Mono) => string, netnsName: string | undefined): Incident {
   const { verdict, signs } = growing;
   const { found, cause } = verdict;
   const first = signs.reduce((t, s) => (s.first < t ? s.first : t), signs[0]?.first ?? now);
@@ -64,7 +64,8 @@ export function draw(growing: Growing, counts: { count: number; bytes: number },
     type: 'incident',
     id: growing.id,
     state: now - last > QUIET ? 'closed' : 'open',
-    severity: found.few !== undefined && counts.count <= found.few ? 'info' : found.severity,
+    // its share of what was only counted is a guess: what is tried again and again is also seen so
+    severity: found.few !== undefined && Math.min(counts.count, counts.seen) <= found.few ? 'info' : found.severity,
     first: iso(first),
     last: iso(last),
     count: counts.count,

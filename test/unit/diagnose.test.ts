@@ -259,6 +259,18 @@ test('as long as few were lost an incident is everyday business', () => {
   assert.deepEqual(d.incidents(at(3)).map((i) => [i.severity, i.count]), [['warning', 4]]);
 });
 
+test('a scan of more ports than are kept apart: each was tried once, and none is a warning for what was lumped together', () => {
+  const tried = cause('test.closed', (s) => (s.kind === 'drop' && s.drop.packet.transport?.kind === 'udp' ? found(`port ${s.drop.packet.transport.destinationPort}`, { few: 3 }) : NOT_APPLICABLE));
+  const d = diagnosis([tried]);
+  for (let i = 0; i < 300; i++) d.add(drop({ port: 1000 + i, sourcePort: 40_000 + i, seconds: 1 + i / 1000 }));
+  d.add(counted(300));
+  for (let i = 0; i < 10; i++) d.judge(at(2 + i));
+  assert.deepEqual([...new Set(d.incidents(at(12)).map((i) => i.severity))], ['info']);
+  for (let i = 0; i < 8; i++) d.add(drop({ port: 1005, sourcePort: 50_000 + i, seconds: 12 + i / 10 }));
+  for (let i = 0; i < 10; i++) d.judge(at(13 + i));
+  assert.ok(d.incidents(at(22)).some((i) => i.severity === 'warning'), 'who goes on trying waits for the service');
+});
+
 test('a counter counts what it says, a clue nothing', () => {
   const told: Symptom[][] = [[], [{ kind: 'counter', netns: NETNS, first: at(1), counter: 'a', before: 5, after: 12 }], [{ kind: 'counter', netns: NETNS, first: at(2), counter: 'a', before: 12, after: 14 }, { kind: 'counter', netns: NETNS, first: at(2), counter: 'b', before: 0, after: 0, clue: true }]];
   const d = createDiagnosis({
