@@ -14,7 +14,7 @@ async function get<T>(path: string): Promise<T> {
 }
 
 export const incidentOf = (source: string, id: string): Promise<IncidentDetail> => get(`/api/incident?source=${encodeURIComponent(source)}&id=${encodeURIComponent(id)}`);
-export const hostOf = (source: string): Promise<HostState> => get(`/api/host?source=${encodeURIComponent(source)}`);
+export const hostOf = (source: string, netns?: number): Promise<HostState> => get(`/api/host?source=${encodeURIComponent(source)}${netns === undefined ? '' : `&netns=${netns}`}`);
 export const causesOf = (): Promise<readonly CauseText[]> => get('/api/causes');
 
 type Told = { readonly share: number } | { readonly id: string } | { readonly error: string };

@@ -12,6 +12,7 @@ const MOST_ROWS = 400;
 export function Host({ state }: { readonly state: SourceState }): JSX.Element {
   const [host, setHost] = useState<HostState | string>();
   const [before, setBefore] = useState<ReadonlyMap<string, number>>(new Map());
+  const [netns, setNetns] = useState<number>();
   const { id } = state;
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout>;
@@ -19,7 +20,7 @@ export function Host({ state }: { readonly state: SourceState }): JSX.Element {
     let first = true;
     const look = async (): Promise<void> => {
       try {
-        const next = await hostOf(id);
+        const next = await hostOf(id, netns);
         if (gone) return;
         if (first) setBefore(new Map(next.rules.map((r) => [keyOf(r), r.packets ?? 0])));
         first = false;
@@ -34,7 +35,7 @@ export function Host({ state }: { readonly state: SourceState }): JSX.Element {
       gone = true;
       clearTimeout(timer);
     };
-  }, [id]);
+  }, [id, netns]);
   return (
     <>
       <h1>{state.host.hostname === '' ? 'Host' : state.host.hostname}</h1>
@@ -46,6 +47,12 @@ export function Host({ state }: { readonly state: SourceState }): JSX.Element {
         </table>
       </Section>
       {state.losses.length > 0 && <Section title="What whydrop itself missed"><ul class="plain">{state.losses.map((l, i) => <li key={i}><b>{grouped(l.count)}</b> <span class="mono">{l.source}</span> {l.text}</li>)}</ul></Section>}
+      {typeof host === 'object' && host.namespaces.length > 1 && (
+        <p class="choose"><label>Namespace <select value={netns ?? ''} onChange={(e) => setNetns(e.currentTarget.value === '' ? undefined : Number(e.currentTarget.value))}>
+          <option value="">the first {Math.min(4, host.namespaces.length)} of {grouped(host.namespaces.length)}</option>
+          {host.namespaces.map((n) => <option key={n.inode} value={n.inode}>{n.name}</option>)}
+        </select></label> <span class="soft">for the connection table and the rules below</span></p>
+      )}
       {typeof host === 'object' && host.conntrack.length > 0 && (
         <Section title="Connection table">{host.conntrack.map((c) => {
           const share = c.most === 0 ? 0 : c.used / c.most;

@@ -37,7 +37,7 @@ function Whole({ report, detail }: { readonly report: Report; readonly detail: I
       {report.because.length > 0 && (
         <>
           <h2>Evidence</h2>
-          <dl class="evidence">{report.because.map((g) => <div key={g.source}><dt class="src">{g.source}</dt>{g.lines.map((l, i) => <dd key={i}>{l.time !== undefined && <span class="time">{l.time}</span>}{l.text}</dd>)}</div>)}</dl>
+          <dl class="evidence">{report.because.map((g) => <div key={g.source}><dt class="src">{g.source}</dt>{g.lines.map((l, i) => <dd key={i}>{l.time !== undefined && <EvidenceTime text={l.time} at={detail.incident.evidence.find((e) => e.source === g.source && e.text === l.text)?.time} />}{l.text}</dd>)}</div>)}</dl>
         </>
       )}
       {detail.diagram !== undefined && <><h2>{detail.diagram.title}</h2><Drawing markup={sequenceFigure(detail.diagram)} /></>}
@@ -50,6 +50,11 @@ function Whole({ report, detail }: { readonly report: Report; readonly detail: I
       {report.culprit.fields.length > 0 && <details><summary>The culprit in fields</summary><dl class="facts">{report.culprit.fields.map((f) => <><dt>{f.label}</dt><dd class="mono">{f.value}</dd></>)}</dl></details>}
     </article>
   );
+}
+
+/** Leads to this moment on the time line. */
+function EvidenceTime({ text, at }: { readonly text: string; readonly at: string | undefined }): JSX.Element {
+  return at === undefined || Number.isNaN(Date.parse(at)) ? <span class="time">{text}</span> : <a class="time" href={`#/at/${encodeURIComponent(at)}`} title="Show this moment on the time line">{text}</a>;
 }
 
 function Todo({ report }: { readonly report: Report }): JSX.Element {

@@ -16,14 +16,18 @@ const KEYS: readonly (readonly [string, string])[] = [
   ['+, −, 0', 'zoom in, out, all of the time'], ['←, →', 'earlier, later'], ['1, 2, 3', 'overview, host, causes'], ['o', 'open a recording'], ['?', 'these keys'],
 ];
 
-type Route = { readonly page: 'overview' } | { readonly page: 'host' } | { readonly page: 'incident'; readonly id: string } | { readonly page: 'explain'; readonly cause?: string };
+type Route = { readonly page: 'overview'; readonly at?: number } | { readonly page: 'host' } | { readonly page: 'incident'; readonly id: string } | { readonly page: 'explain'; readonly cause?: string };
 
 function routeOf(hash: string): Route {
   const [page, argument] = hash.replace(/^#\/?/, '').split('/', 2);
+  if (page === 'at' && argument !== undefined) return { page: 'overview', at: Date.parse(decodeURIComponent(argument)) };
   if (page === 'incident' && argument !== undefined) return { page, id: decodeURIComponent(argument) };
   if (page === 'explain') return { page, ...(argument === undefined || argument === '' ? {} : { cause: decodeURIComponent(argument) }) };
   return page === 'host' ? { page } : { page: 'overview' };
 }
+
+/** Shown on both sides of a moment, s. */
+const MOMENT_S = 5;
 
 const go = (hash: string): void => void (location.hash = hash);
 
@@ -45,7 +49,14 @@ function App(): JSX.Element {
   useEffect(() => follow(source, setState, setLost), [source]);
   useEffect(() => {
     const moved = (): void => {
-      setRoute(routeOf(location.hash));
+      const next = routeOf(location.hash);
+      setRoute(next);
+      const known = latest.current.state;
+      if (next.page === 'overview' && next.at !== undefined && Number.isFinite(next.at) && known !== undefined) {
+        const [from, to] = wholeOf(known);
+        const side = Math.min(MOMENT_S, (to - from) / 4);
+        setRange([next.at / 1000 - side, next.at / 1000 + side]);
+      }
       scrollTo(0, 0);
       main.current?.focus();
     };

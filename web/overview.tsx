@@ -46,7 +46,7 @@ function Verdict({ state, matter }: { readonly state: SourceState; readonly matt
   }
   return (
     <>
-      <h1>{sentence(worst.cause.title)}{matter > 1 && <span class="soft">, and {matter - 1} other {matter === 2 ? 'cause' : 'causes'} of loss</span>}</h1>
+      <h1>{sentence(worst.cause.title)}{matter > 1 && <span class="soft">, and {matter - 1} other {matter === 2 ? 'incident' : 'incidents'}</span>}</h1>
       <p class="meta">{state.netns.length === 0 ? 'all namespaces' : state.netns.slice(0, 4).map((n) => n.name ?? `net:[${n.inode}]`).join(', ')} · {ran}{state.id === 'live' ? ', watching' : ''}</p>
     </>
   );

@@ -2,7 +2,8 @@ import { decodeConntrackStat, totalOf } from '../formats/nf-conntrack-stat.ts';
 import { decodeSnmp } from '../formats/snmp.ts';
 import type { Netns } from '../base/brand.ts';
 import { isUnavailable, unavailableText } from '../model/unavailable.ts';
-import { createRates, type CounterSeries } from '../report/index.ts';
+import type { Incident } from '../model/incident.ts';
+import { createRates, type CounterSeries, type StackCount } from '../report/index.ts';
 import { LISTED_INCIDENTS, listed, type SourceState } from '../views/web/index.ts';
 import { steadyNow } from './clock.ts';
 import { version } from './judged.ts';
@@ -10,12 +11,15 @@ import type { Live } from './live.ts';
 import { WITHOUT } from './probes.ts';
 import { conntrackFill, FILL, RULE_TOPICS, rulesOf } from './serve-host.ts';
 import type { ServedSource } from './serve-recording.ts';
+import type { Stacks } from './stacks.ts';
 import { cost } from './stream.ts';
 
 /** Seconds of history that are kept and shown. */
 export const HISTORY = 3_600;
 /** Counters are read of so many namespaces. */
 const COUNTED_NETNS = 4;
+/** Namespaces that the host page offers. */
+const LISTED_NETNS = 1_000;
 const SHOWN_COUNTERS = 8;
 const KEPT_COUNTERS = 256;
 const COUNTER_MS = 1_000;
@@ -27,12 +31,16 @@ export interface LiveSource extends ServedSource {
 }
 
 /** The live watch as the browser sees it: incidents, an hour of losses by the second, an hour of counters that moved. */
-export function serveLive(live: Live): LiveSource {
+export function serveLive(live: Live, stacks: Stacks): LiveSource {
   const started = steadyNow();
   const rates = createRates(HISTORY);
   const counters = createCounterHistory();
-  const own = live.session.netns.slice(0, COUNTED_NETNS);
-  const nameOf = (inode: number): string => live.watched.find((w) => w.inode === inode)?.name ?? `net:[${inode}]`;
+  const nameOf = (inode: number): string => live.watched.find((w) => w.inode === inode)?.name ?? live.session.incidents().find((i) => i.where.netns.inode === inode)?.where.netns.name ?? `net:[${inode}]`;
+  /** All that can be chosen: what is watched, and where something was lost, that first. */
+  const namespaces = (): readonly Netns[] => {
+    const hit = live.session.incidents().filter((i) => i.severity !== 'info').map((i) => i.where.netns.inode);
+    return [...new Set([...(live.session.netns.length > 0 ? live.session.netns : hit), ...live.watched.map((w) => w.inode)])].slice(0, LISTED_NETNS) as Netns[];
+  };
   const { snapshots } = live.probes;
 
   let reading = false;
@@ -40,13 +48,15 @@ export function serveLive(live: Live): LiveSource {
     rates.add(steadyNow(), live.session.incidents());
     if (reading) return;
     reading = true;
+    const own = namespaces().slice(0, COUNTED_NETNS);
+    const several = live.watched.length !== 1;
     await Promise.all(own.flatMap((netns) => COUNTERS.map(async (argument) => {
       const { body } = await snapshots.ask({ topic: 'proc', netns, argument });
       if (isUnavailable(body)) return; // no conntrack in this namespace, say: the doctor tells of what cannot be read
       const text = typeof body === 'string' ? body : new TextDecoder().decode(body);
       const conntrack = argument === COUNTERS[0];
       const values = conntrack ? totalOf(decodeConntrackStat(text).cpus) : decodeSnmp(text).values;
-      for (const [name, value] of values) if (OF_LOSS.test(name)) counters.add(`${own.length > 1 ? `${nameOf(netns)} ` : ''}${conntrack ? 'nf_conntrack ' : ''}${name}`, steadyNow(), value);
+      for (const [name, value] of values) if (OF_LOSS.test(name)) counters.add(`${several ? `${nameOf(netns)} ` : ''}${conntrack ? 'nf_conntrack ' : ''}${name}`, steadyNow(), value);
     })));
     reading = false;
   };
@@ -72,17 +82,24 @@ export function serveLive(live: Live): LiveSource {
     };
   };
 
+  const stacksOf = (incident: Incident): readonly StackCount[] => {
+    const sampled = stacks.of(incident.id, incident.cause.id, incident.count);
+    return sampled.length > 0 || incident.where.stack === undefined ? sampled : [{ cause: incident.cause.id, frames: incident.where.stack, count: incident.count }];
+  };
+
   return {
     id: 'live', name: 'live', state,
     incident: (id) => {
       const incident = live.session.incidents().find((i) => i.id === id);
       if (incident === undefined) return undefined;
       const diagram = live.session.diagrams.get(id);
-      return { incident, ...(diagram === undefined ? {} : { diagram }), stacks: incident.where.stack === undefined ? [] : [{ cause: incident.cause.id, frames: incident.where.stack, count: incident.count }] };
+      return { incident, ...(diagram === undefined ? {} : { diagram }), stacks: stacksOf(incident) };
     },
-    host: async () => {
+    host: async (wanted) => {
       const missing: string[] = [];
-      const perNetns = await Promise.all(own.map(async (netns: Netns) => {
+      const all = namespaces();
+      const chosen = all.find((n) => n === wanted);
+      const perNetns = await Promise.all((chosen === undefined ? all.slice(0, COUNTED_NETNS) : [chosen]).map(async (netns: Netns) => {
         const texts = new Map<string, string>();
         const ask = async (topic: (typeof RULE_TOPICS)[number] | 'sysctl', argument?: string): Promise<void> => {
           const { body } = await snapshots.ask({ topic, netns, ...(argument === undefined ? {} : { argument }) });
@@ -92,7 +109,7 @@ export function serveLive(live: Live): LiveSource {
         await Promise.all([...RULE_TOPICS.map((t) => ask(t)), ...FILL.map((f) => ask('sysctl', f))]);
         return { rules: rulesOf(nameOf(netns), texts), conntrack: conntrackFill(nameOf(netns), texts) };
       }));
-      return { rules: perNetns.flatMap((p) => p.rules), missing: [...new Set(missing)], conntrack: perNetns.flatMap((p) => p.conntrack) };
+      return { namespaces: all.map((inode) => ({ inode, name: nameOf(inode) })), rules: perNetns.flatMap((p) => p.rules), missing: [...new Set(missing)], conntrack: perNetns.flatMap((p) => p.conntrack) };
     },
     stop: () => clearInterval(timer),
   };

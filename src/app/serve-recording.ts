@@ -10,7 +10,8 @@ import { conntrackFill, rulesOf } from './serve-host.ts';
 export interface ServedSource extends SourceName {
   state(): Omit<SourceState, 'sources'>;
   incident(id: string): IncidentDetail | undefined;
-  host(): Promise<HostState>;
+  /** Of one namespace, or of the first few. */
+  host(netns?: number): Promise<HostState>;
 }
 
 /** A recording as the page wants it: plain values, made in one thread and shown by another. */
@@ -58,7 +59,7 @@ export function judgeForPage(name: string, bytes: Uint8Array, progress: (share: 
   }
   const host: HostState = {
     rules: [...texts].flatMap(([netns, own]) => rulesOf(names.get(netns) ?? `net:[${netns}]`, own)),
-    missing,
+    missing, namespaces: [...texts.keys()].map((inode) => ({ inode, name: names.get(inode) ?? `net:[${inode}]` })),
     conntrack: [...texts].flatMap(([netns, own]) => conntrackFill(names.get(netns) ?? `net:[${netns}]`, own)),
   };
   const details = new Map(input.incidents.map((incident): [string, IncidentDetail] => {
@@ -69,5 +70,10 @@ export function judgeForPage(name: string, bytes: Uint8Array, progress: (share: 
 }
 
 export function servedRecording(id: string, { name, state, host, details }: PageRecording): ServedSource {
-  return { id, name, state: () => ({ id, ...state }), incident: (key) => details.get(key), host: async () => host };
+  return { id, name, state: () => ({ id, ...state }), incident: (key) => details.get(key), host: async (netns) => hostOf(host, netns) };
+}
+
+function hostOf(host: HostState, netns: number | undefined): HostState {
+  const name = host.namespaces.find((n) => n.inode === netns)?.name;
+  return name === undefined ? host : { ...host, rules: host.rules.filter((r) => r.netns === name), conntrack: host.conntrack.filter((c) => c.netns === name) };
 }

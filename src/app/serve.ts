@@ -14,6 +14,7 @@ import { openLive, type Live, type LiveOptions } from './live.ts';
 import { serveLive, type LiveSource } from './serve-live.ts';
 import { judgeAside } from './judge-aside.ts';
 import { servedRecording, type ServedSource } from './serve-recording.ts';
+import { createStacks, type Stacks } from './stacks.ts';
 import { createOutput } from './stream.ts';
 
 export interface ServeOptions extends LiveOptions, ListenOptions {
@@ -65,13 +66,18 @@ export async function serve(files: readonly string[], options: ServeOptions): Pr
   let live: Live | undefined;
   let source: LiveSource | undefined;
   try {
-    const opened = await openLive(options, {}, () => true);
+    let stacks: Stacks | undefined;
+    const opened = await openLive(options, {}, (event) => {
+      stacks?.event(event);
+      return true;
+    });
     if (isUnavailable(opened)) output.write(`recordings only: ${printable(`${opened.what}: ${opened.why}`)}\n${opened.fix === undefined ? '' : `  fix: ${printable(opened.fix)}\n`}`);
     else {
       live = opened;
+      stacks = createStacks(opened.session.diagnosis.incidentOf);
       await live.session.baseline();
       live.session.run();
-      source = serveLive(live);
+      source = serveLive(live, stacks);
       world.setLive(source);
       output.write(`watching ${live.watched.length === 0 ? 'all namespaces' : live.watched.slice(0, 8).map((w) => w.name ?? `net:[${w.inode}]`).map(printable).join(', ')}\n`);
     }
@@ -116,7 +122,7 @@ function createWorld(): Sources {
       return source === undefined ? nothingYet() : { ...source.state(), sources: names };
     },
     incident: (id, incident) => chosen(id)?.incident(incident),
-    host: async (id) => chosen(id)?.host(),
+    host: async (id, netns) => chosen(id)?.host(netns),
     addRecording: async (name, bytes, progress, cancel) => {
       if (judging >= MOST_JUDGED) return { error: `${name}: ${MOST_JUDGED} recordings are being judged already; try again when one is done` };
       judging += 1;

@@ -7,7 +7,7 @@ import type { CauseText, HostState, IncidentDetail, SourceState } from './protoc
 export interface World {
   state(source: string): SourceState | undefined;
   incident(source: string, id: string): IncidentDetail | undefined;
-  host(source: string): Promise<HostState | undefined>;
+  host(source: string, netns?: number): Promise<HostState | undefined>;
   readonly causes: readonly CauseText[];
   /** Judges a recording, telling how far it is; in the end the id of the new source, or why it is none. `cancel` ends it. */
   addRecording(name: string, bytes: Uint8Array, progress: (share: number) => void, cancel: AbortSignal): Promise<Given>;
@@ -86,7 +86,7 @@ export async function handle(request: WebRequest, body: (limit: number) => Promi
     case '/api/incident':
       return json(world.incident(source, query.get('id') ?? ''));
     case '/api/host':
-      return json(await world.host(source));
+      return json(await world.host(source, query.has('netns') ? Number(query.get('netns')) : undefined));
     case '/api/causes':
       return json(world.causes);
     default:

@@ -45,6 +45,8 @@ export interface IncidentDetail {
 }
 
 export interface HostState {
+  /** All that can be chosen; without a choice the first few are shown. */
+  readonly namespaces: readonly { readonly inode: number; readonly name: string }[];
   readonly rules: readonly RuleRow[];
   /** Listings that could not be had, as text. */
   readonly missing: readonly string[];
