@@ -49,6 +49,9 @@ const settings = (): string => [
   sh('ip', 'netns', 'exec', NS, 'sh', '-c', 'grep -rs . /proc/sys/net | grep -v nf_conntrack_count || true'),
 ].join('\n').replace(/^#.*$/gm, '').replace(/\[\d+:\d+\]|packets \d+ bytes \d+/g, '[]');
 
+/** tracefs where this process sees it. */
+const mounts = (): number => textOf('/proc/self/mounts').split('\n').filter((l) => l.includes(' tracefs ')).length;
+
 /** When a run is killed. */
 type Moment = 'starting' | 'armed' | 'flooded' | 'with children' | 'tracefs, starting' | 'tracefs, flooded';
 const MOMENTS: readonly Moment[] = [...Array<Moment>(10).fill('starting'), ...Array<Moment>(8).fill('armed'), ...Array<Moment>(10).fill('flooded'), ...Array<Moment>(8).fill('with children'), ...Array<Moment>(7).fill('tracefs, starting'), ...Array<Moment>(7).fill('tracefs, flooded')];
@@ -74,7 +77,7 @@ while time.time() < end:
   const folder = mkdtempSync('/tmp/whydrop-kill-');
   const killed: number[] = [];
   try {
-    const before = settings();
+    const before = settings(), mountsBefore = mounts();
     const held = new Set<string>(), children = new Set<number>();
     const hits = new Map<string, number>();
     const hit = (what: string): unknown => hits.set(what, (hits.get(what) ?? 0) + 1);
@@ -115,6 +118,7 @@ while time.time() < end:
     for (let i = 0; i < 100 && [...children].some(lives); i++) await pause(100); // a listing may run on to its own end
     assert.deepEqual([...children].filter(lives), [], said);
     assert.equal(settings(), before, said);
+    assert.equal(mounts(), mountsBefore, said);
     const ofOurs = (): string[] => namesIn(instances).filter((n) => killed.some((pid) => n.startsWith(`whydrop-${pid}-`)));
     // those of one run at most (one for drops, one for calls), stopped by themselves, as each start reaps those before it; and none after the next
     assert.ok(new Set(ofOurs().map((n) => n.split('-')[1])).size <= 1 && ofOurs().length <= 2, `${ofOurs().join(' ')}. ${said}`);

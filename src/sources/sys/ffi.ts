@@ -5,6 +5,7 @@
  * All calls but {@link pollLater} are synchronous and on the calling thread: setns(2) is per thread, and libuv's pool must
  * not be used between entering and leaving a namespace. Results are -errno on failure, like the kernel's own.
  */
+import { closeSync } from 'node:fs';
 import koffi from 'koffi';
 
 const libc = koffi.load(null);
@@ -25,6 +26,7 @@ const c = {
   mmap: libc.func('void *mmap(uintptr_t address, size_t length, int protection, int flags, int fd, int64_t offset)'),
   munmap: libc.func('int munmap(void *address, size_t length)'),
   mount: libc.func('int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)'),
+  syscallText: libc.func('syscall', 'long', ['long', 'str', 'uint64_t', 'uint64_t', 'uint64_t', 'uint64_t', 'uint64_t']),
   memcpy: libc.func('uintptr_t memcpy(void *to, const void *from, size_t length)'),
   malloc_trim: libc.func('int malloc_trim(size_t pad)'),
   umount2: libc.func('int umount2(const char *target, int flags)'),
@@ -121,4 +123,21 @@ export const addressOf = (bytes: Uint8Array): bigint => BigInt(c.memcpy(bytes, b
 export const trimMemory = (): void => void c.malloc_trim(0);
 
 export const mount = (source: string, target: string, type: string): number => orErrno(c.mount(source, target, type, 0, null));
+
+/** System calls of the mount API (5.2), the same numbers on every architecture that Node runs on. */
+const FSOPEN = 430, FSCONFIG = 431, FSMOUNT = 432;
+/**
+ * A file system that is mounted nowhere: an O_PATH descriptor of its root, which is all that holds it. -ENOSYS before 5.2.
+ * fsopen(2), fsconfig(2), fsmount(2).
+ */
+export function detachedMount(type: string): number {
+  const context = orErrno(c.syscallText(FSOPEN, type, 1 /* FSOPEN_CLOEXEC */, 0, 0, 0, 0));
+  if (context < 0) return context;
+  try {
+    const made = orErrno(c.syscall6(FSCONFIG, context, 6 as never /* FSCONFIG_CMD_CREATE */, 0, 0, 0, 0));
+    return made < 0 ? made : orErrno(c.syscall6(FSMOUNT, context, 1 as never /* FSMOUNT_CLOEXEC */, 0, 0, 0, 0));
+  } finally {
+    closeSync(context);
+  }
+}
 export const umount = (target: string): number => orErrno(c.umount2(target, 2 /* MNT_DETACH */));

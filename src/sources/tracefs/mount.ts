@@ -1,9 +1,9 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
+import { isUnavailable, type Maybe, type Unavailable } from '../../model/unavailable.ts';
 import { readingFailed } from '../read.ts';
-import { errnoName, mount, umount } from '../sys/ffi.ts';
+import { detachedMount, ENOSYS, errnoName, mount, umount } from '../sys/ffi.ts';
 
 const ENODEV = 19;
 const O_PATH = 0o10000000;
@@ -49,6 +49,14 @@ function canOpen(path: string): boolean {
 
 function privateMount(): Maybe<string> {
   const what = 'mounting tracefs';
+  const fd = detachedMount('tracefs');
+  if (fd >= 0) return `/proc/self/fd/${fd}`; // kept open to the end of the process: it is the mount
+  if (fd !== -ENOSYS) return refused(what, fd);
+  return mountAndDetach(what);
+}
+
+/** Kernels before 5.2: mounted on a folder for an instant. */
+function mountAndDetach(what: string): Maybe<string> {
   let folder: string;
   try {
     folder = mkdtempSync(join(tmpdir(), 'whydrop-'));
@@ -57,14 +65,10 @@ function privateMount(): Maybe<string> {
   }
   try {
     const result = mount('tracefs', folder, 'tracefs');
-    if (result < 0) {
-      const why = errnoName(-result);
-      return result === -ENODEV ? { unavailable: 'unsupported', what, why: `${why}: this kernel is built without tracing` }
-        : { unavailable: 'permission', what, why, fix: 'run as root (CAP_SYS_ADMIN) in the first user namespace, or mount -t tracefs tracefs /sys/kernel/tracing' };
-    }
+    if (result < 0) return refused(what, result);
     try {
       const fd = openSync(folder, O_PATH);
-      return `/proc/self/fd/${fd}`; // kept open to the end of the process: it is the mount
+      return `/proc/self/fd/${fd}`; // as above
     } catch (error) {
       return readingFailed('tracefs', error);
     } finally {
@@ -73,4 +77,10 @@ function privateMount(): Maybe<string> {
   } finally {
     rmdirSync(folder);
   }
+}
+
+function refused(what: string, result: number): Unavailable {
+  const why = errnoName(-result);
+  return result === -ENODEV ? { unavailable: 'unsupported', what, why: `${why}: this kernel is built without tracing` }
+    : { unavailable: 'permission', what, why, fix: 'run as root (CAP_SYS_ADMIN) in the first user namespace, or mount -t tracefs tracefs /sys/kernel/tracing' };
 }
