@@ -91,7 +91,7 @@ const pagesOf = (records: readonly RawRecord[]): readonly Page[] => records.filt
 function decodePages(records: readonly RawRecord[], symbols: Symbols): number {
   const host = records.find((r) => r.record === 'host');
   if (host === undefined) throw new Error('the recording has no host');
-  const timeline = createTimeline(host, () => symbols);
+  const timeline = createTimeline({ ...host, netns: [] }, () => symbols); // of every namespace, as perf prints them
   let drops = 0, stacks = 0;
   const take = (events: ReturnType<typeof timeline.decode>): void => {
     for (const event of events) {

@@ -1,17 +1,24 @@
 /**
  * What watching costs per dropped packet: a flood of sends that a firewall rule refuses, bare and under each watcher, in
- * turn (so that drift of the machine hits all alike), several rounds; ns added per drop, medians, and the ratio to
- * bpftrace counting by location. Needs root, gcc, bpftrace, perf. Run: npm run bench -- flood
+ * turn (so that drift of the machine hits all alike). Counted is the sender's own CPU time, the lesser of two runs, against
+ * the bare runs just before and after; medians of the rounds, and the ratio to bpftrace counting by location.
+ *
+ * Then exactness: senders on all CPUs, IPv4 and IPv6, for SECONDS (60): what they were refused against what whydrop counted,
+ * what it missed by its own word, and the CPU that it used.
+ *
+ * Needs root, gcc, bpftrace, perf. Run: npm run bench -- flood
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { cpuSeconds, median, sh, sleep, watching } from './world.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 const NS = 'wdbench-flood';
-const PACKETS = 1_000_000;
-const ROUNDS = Number(process.env['ROUNDS'] ?? 5);
+const PACKETS = 300_000;
+const ROUNDS = Number(process.env['ROUNDS'] ?? 9);
+const SECONDS = Number(process.env['SECONDS'] ?? 60);
 
 interface Watcher {
   readonly name: string;
@@ -32,12 +39,6 @@ const WATCHERS: readonly Watcher[] = [
   { name: 'bpftrace count by kstack', command: withTracefs('bpftrace', '-e', 'BEGIN { printf("armed\\n"); } tracepoint:skb:kfree_skb { @[args->location, kstack] = count(); }'), ready: /armed/, stream: 'stdout' },
   { name: 'perf record -e skb:kfree_skb', command: withTracefs('perf', 'record', '-q', '-e', 'skb:kfree_skb', '-a', '-o', '/dev/null'), ready: /./, stream: 'stderr' },
 ];
-
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-const sh = (...command: string[]): void => {
-  const { status, stderr } = spawnSync(command[0] ?? '', command.slice(1), { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`${command.join(' ')}: ${stderr}`);
-};
 
 async function armed(watcher: Watcher): Promise<ChildProcess> {
   const [file, ...args] = watcher.command;
@@ -63,9 +64,61 @@ async function ended(child: ChildProcess): Promise<void> {
   await exit;
 }
 
-function flood(sender: string): { ns: number; refused: number; perSecond: number } {
-  const { stdout } = spawnSync('ip', ['netns', 'exec', NS, sender, String(PACKETS), '0'], { encoding: 'utf8' });
-  return JSON.parse(stdout) as { ns: number; refused: number; perSecond: number };
+interface Flood {
+  readonly cpuNs: number;
+  readonly refused: number;
+  readonly perSecond: number;
+}
+
+/** CPU ns of one refused send. */
+const flood = (sender: string): number => (JSON.parse(sh('ip', 'netns', 'exec', NS, sender, String(PACKETS), '0')) as Flood).cpuNs;
+
+async function cost(sender: string): Promise<void> {
+  const bare: number[] = [];
+  const added = new Map<string, number[]>();
+  const twice = (): number => Math.min(flood(sender), flood(sender));
+  let before = twice();
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const watcher of WATCHERS) {
+      const child = await armed(watcher);
+      const during = twice();
+      await ended(child);
+      const after = twice();
+      added.set(watcher.name, [...(added.get(watcher.name) ?? []), during - (before + after) / 2]);
+      bare.push(after);
+      before = after;
+    }
+  }
+  const ns = (name: string): number => median(added.get(name) ?? []);
+  const reference = ns('bpftrace count by location');
+  console.log(`a refused send costs ${median(bare).toFixed(0)} ns of CPU bare (${ROUNDS} rounds, medians)`);
+  for (const { name } of WATCHERS) console.log(`${name.padEnd(32)} +${ns(name).toFixed(0).padStart(5)} ns a drop   ${(ns(name) / reference).toFixed(2)} × bpftrace count   (${(added.get(name) ?? []).map((n) => n.toFixed(0)).join(' ')})`);
+}
+
+/** One sender of one flow; resolves with what it was refused. */
+function send(sender: string, cpu: number, address: string): Promise<Flood> {
+  const child = spawn('ip', ['netns', 'exec', NS, sender, '0', String(cpu), address, String(SECONDS)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let out = '';
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  return new Promise((done) => child.once('exit', () => done(JSON.parse(out) as Flood)));
+}
+
+async function exactness(sender: string): Promise<void> {
+  const watch = await watching('--netns', NS);
+  await sleep(500);
+  const pid = watch.child.pid ?? 0;
+  const before = cpuSeconds(pid), began = performance.now();
+  const senders: Promise<Flood>[] = [];
+  for (let cpu = 0; cpu < availableParallelism(); cpu++) for (const address of ['127.0.0.1', '::1']) senders.push(send(sender, cpu, address));
+  const made = (await Promise.all(senders)).reduce((sum, { refused }) => sum + refused, 0);
+  const seconds = (performance.now() - began) / 1000, used = cpuSeconds(pid) - before;
+  await sleep(500);
+  const summary = await watch.stop();
+  const counted = summary.incidents.filter((i) => i.cause.id === 'netfilter.rule-drop').reduce((sum, i) => sum + i.count, 0);
+  console.log(`${senders.length} flows on ${availableParallelism()} CPUs for ${seconds.toFixed(0)} s, ${Math.round(made / seconds).toLocaleString('en')} drops a second: ${made} made, ${counted} counted`);
+  for (const { source, count, text } of summary.loss) console.log(`  ${source}: ${count} ${text}`);
+  console.log(`  whydrop used ${((used / seconds) * 100).toFixed(1)} % of a core`);
+  if (made !== counted) throw new Error(`${made} drops made, ${counted} counted`);
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'whydrop-bench-'));
@@ -74,26 +127,9 @@ try {
   sh('gcc', '-O2', '-o', sender, `${root}bench/sender.c`);
   sh('ip', 'netns', 'add', NS);
   sh('ip', '-n', NS, 'link', 'set', 'lo', 'up');
-  sh('ip', 'netns', 'exec', NS, 'iptables', '-A', 'OUTPUT', '-p', 'udp', '--dport', '9000', '-j', 'DROP');
-  const added = new Map<string, number[]>();
-  const bare: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const watcher of WATCHERS) {
-      const before = flood(sender).ns;
-      const child = await armed(watcher);
-      const during = flood(sender).ns;
-      await ended(child);
-      const after = flood(sender).ns;
-      bare.push(before, after);
-      added.set(watcher.name, [...(added.get(watcher.name) ?? []), during - (before + after) / 2]);
-    }
-  }
-  const reference = median(added.get('bpftrace count by location') ?? []);
-  console.log(`a refused send costs ${median(bare).toFixed(0)} ns bare (${PACKETS} sends, ${ROUNDS} rounds, medians)`);
-  for (const { name } of WATCHERS) {
-    const ns = median(added.get(name) ?? []);
-    console.log(`${name.padEnd(32)} +${ns.toFixed(0).padStart(5)} ns a drop   ${(ns / reference).toFixed(2)} × bpftrace count`);
-  }
+  for (const tables of ['iptables', 'ip6tables']) sh('ip', 'netns', 'exec', NS, tables, '-A', 'OUTPUT', '-p', 'udp', '--dport', '9000', '-j', 'DROP');
+  if (ROUNDS > 0) await cost(sender);
+  if (SECONDS > 0) await exactness(sender);
 } finally {
   spawnSync('ip', ['netns', 'del', NS]);
   rmSync(folder, { recursive: true });

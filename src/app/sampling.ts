@@ -20,7 +20,7 @@ export function samplingLoss(undescribed: Diagnosis['undescribed'], known: reado
   const more = unseen.length > PLACES ? ` and ${unseen.length - PLACES} places more` : '';
   return [{
     source: 'sampling', count,
-    text: `drops were counted exactly but not described one by one: of each kind a burst and then 40 a second on each CPU are, so that a flood costs little${never === 0 ? '' : `; of these nothing but the number is known: ${places.join(', ')}${more}`}`,
+    text: `drops were counted exactly but not described one by one: of each kind a burst and then 40 a second on each CPU are, and of each flow beside them about one a second, so that a flood costs little and hides nobody${never === 0 ? '' : `; of these nothing but the number is known: ${places.join(', ')}${more}`}`,
   }];
 }
 
