@@ -298,6 +298,8 @@ test('a bridge whose spanning tree holds a port back; a port that takes no broad
   const running: Answered[] = s.answers.filter(([q]) => q.topic === 'link' && q.netns === s.netns('s')).map(([q, body]) => [q, String(body).replace(/"stp_state": ?0/g, '"stp_state":1')]);
   assert.match(String(running[0]?.[1]), /"stp_state":1/);
   assert.equal(command(found(judged(stp, s, frameIn(s, 'BRIDGE_INGRESS_STP_STATE', 'br_handle_frame'), running))), 'ip -n net-s link set dev br0 type bridge stp_state 0 && bridge -n net-s link set dev port-a state 3');
+  const down: Answered[] = s.answers.filter(([q]) => q.topic === 'link' && q.netns === s.netns('s')).map(([q, body]) => [q, JSON.stringify((JSON.parse(String(body)) as { ifname: string; flags: string[] }[]).map((l) => (l.ifname === 'br0' ? { ...l, flags: ['BROADCAST', 'MULTICAST'] } : l)))]);
+  assert.equal(command(found(judged(stp, s, frameIn(s, 'BRIDGE_INGRESS_STP_STATE', 'br_handle_frame'), down))), 'ip -n net-s link set dev br0 up', 'a bridge that is down disables its ports');
   const deaf = (port: string): Answered[] => bridged.answers.filter(([q]) => q.topic === 'bridge-link' && q.netns === bridged.netns('s')).map(([q, body]) => [q, JSON.stringify((JSON.parse(String(body)) as Record<string, unknown>[]).map((p) => (p['ifname'] === port ? { ...p, bcast_flood: false } : p)))]);
   const silent = (to: string) => dropIn(bridged, 'a', { reason: 'NEIGH_FAILED', symbol: 'neigh_invalidate', device: 'eth0', packet: packet('10.0.0.1', to) });
   const f = found(judged(floodOff, bridged, silent('10.0.0.2'), deaf('port-b')));

@@ -170,12 +170,16 @@ const set = (evidence: Evidence, ns: Netns, port: string, what: string): string 
 function stp(evidence: Evidence, netns: Netns, port: BridgePort, bridge: Link | undefined, confidence: number): Verdict {
   const running = bridge !== undefined && Number(bridge.data['stp_state'] ?? 0) !== 0;
   const NUMBERS: Readonly<Record<string, number>> = { disabled: 0, listening: 1, learning: 2, forwarding: 3, blocking: 4 };
-  const remedies: Remedy[] = running
+  // br_dev_stop puts all ports into state disabled: the bridge itself is what is switched off
+  const off = bridge !== undefined && !bridge.up;
+  const remedies: Remedy[] = off
+    ? [{ text: `Switch the bridge ${port.bridge} on: while it is down all of its ports are disabled.`, command: iproute(evidence, netns, 'ip', `link set dev ${shellQuote(port.bridge)} up`), undo: iproute(evidence, netns, 'ip', `link set dev ${shellQuote(port.bridge)} down`), risk: 'low' }]
+    : running
     ? [{ text: `Spanning tree runs on ${port.bridge} and keeps the port from forwarding: switch it off where there is no second path, and let the port forward at once.`, command: `${iproute(evidence, netns, 'ip', `link set dev ${shellQuote(port.bridge)} type bridge stp_state 0`)} && ${set(evidence, netns, port.name, 'state 3')}`, undo: iproute(evidence, netns, 'ip', `link set dev ${shellQuote(port.bridge)} type bridge stp_state 1`), risk: 'medium' }]
     : [{ text: `Let port ${port.name} forward.`, command: set(evidence, netns, port.name, 'state 3'), undo: set(evidence, netns, port.name, `state ${NUMBERS[port.state] ?? 1}`), risk: 'low' }];
   return {
     cause: 'stp-blocked', netns, bridge: port.bridge, port: port.name, setting: `state ${port.state}`, confidence, remedies,
-    why: `The port is in state ${port.state}, and only a forwarding port passes frames${running ? '; spanning tree put it there' : '; spanning tree is off, so somebody set it by hand'}.`,
+    why: `The port is in state ${port.state}, and only a forwarding port passes frames${off ? `; the bridge ${port.bridge} itself is down` : running ? '; spanning tree put it there' : '; spanning tree is off, so somebody set it by hand'}.`,
     lines: [{ source: 'bridge -d link', text: `${port.name} master ${port.bridge} state ${port.state}` }, ...(bridge === undefined ? [] : [{ source: 'ip -d link', text: `${bridge.name} stp_state ${Number(bridge.data['stp_state'] ?? 0)}` }])],
     fields: { state: port.state },
   };
