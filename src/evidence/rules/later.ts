@@ -17,8 +17,12 @@ export function laterViews(evidence: Evidence, drop: DropEvent, trial: Trial): r
   const { hook, view, listing } = trial;
   const { ip } = drop.packet;
   if (ip === undefined || hook.bridged || (hook.family !== 'ip' && hook.family !== 'ip6') || rewrites(listing.ruleset)) return [];
-  const first = onward(evidence, drop, hook.hook);
-  if (first === undefined) return [];
+  // nothing is asked for where no rule could have a say: a recording has the answers that were needed when it was made
+  const behind = new Set<string>();
+  for (const table of listing.ruleset.tables) for (const chain of table.chains.values()) if (chain.base !== undefined && (chain.rules.length > 0 || chain.base.policy === 'drop')) behind.add(chain.base.hook);
+  if (!AFTER[hook.hook]?.some((name) => behind.has(name))) return [];
+  const first = onward(evidence, drop, hook.hook)?.filter((name) => behind.has(name));
+  if (first === undefined || first.length === 0) return [];
   const early = hook.hook === 'prerouting' || hook.hook === 'output';
   const out = first.includes('postrouting') ? wayOut(evidence, drop, hook.hook) : undefined;
   const came = drop.incoming ?? (hook.hook === 'prerouting' || hook.hook === 'forward' ? drop.ifindex : undefined);
@@ -31,6 +35,9 @@ export function laterViews(evidence: Evidence, drop: DropEvent, trial: Trial): r
     return packetView({ ...rest, ...leaving, ...begins }, at, view.around);
   });
 }
+
+/** Hooks that a packet can still meet behind each. */
+const AFTER: Readonly<Partial<Record<HookName, readonly HookName[]>>> = { prerouting: ['input', 'forward', 'postrouting'], forward: ['postrouting'], output: ['postrouting'] };
 
 function onward(evidence: Evidence, drop: DropEvent, hook: HookName): readonly HookName[] | undefined {
   switch (hook) {
