@@ -34,7 +34,9 @@ export function judge(symptom: Symptom, causes: readonly Cause[], view: View, la
     const finding = cause.judge(symptom, view);
     if (view.pending) {
       waiting = true;
-      if (last) cannotTell.push({ cause: cause.id, because: 'the host did not answer in time', wouldTell: `its ${[...view.touched].join(', ')} listings` });
+      // what it finds without the answer, it would find where the answer cannot be had
+      if (last && finding.outcome === 'found') found.push({ cause, found: finding });
+      else if (last) cannotTell.push({ cause: cause.id, because: 'the host did not answer in time', wouldTell: `its ${[...view.touched].join(', ')} listings` });
       continue;
     }
     switch (finding.outcome) {
