@@ -8,9 +8,8 @@ import type { Store } from './store.ts';
  * count is the counter; where several incidents share a counter, each has its own samples, and what was only counted is
  * divided in proportion to those that stand for others: a flow that was described because it is new stands for itself, or
  * one packet a second beside a flood would be taken for a large part of it. At least one was lost, though a clue alone (a neighbour that does not answer) does not say how many.
- * `seen`: how many of them were samples of what the incident is about.
  */
-export function counts(incident: Growing, samples: ReadonlyMap<string, Samples>, exact: Store['exact']): { count: number; bytes: number; seen: number } {
+export function counts(incident: Growing, samples: ReadonlyMap<string, Samples>, exact: Store['exact']): { count: number; bytes: number } {
   let count = 0;
   let bytes = 0;
   const mine = new Map<string, { seen: number; standing: number; bytes: number }>();
@@ -40,8 +39,11 @@ export function counts(incident: Growing, samples: ReadonlyMap<string, Samples>,
     count += Math.round(lost);
     bytes += Math.round((total.bytes * lost) / Math.max(1, total.count));
   }
-  return { count: Math.max(1, count), bytes, seen: incident.signs.reduce((sum, s) => sum + repeated(s), 0) };
+  return { count: Math.max(1, count), bytes };
 }
+
+/** How many samples there are of what an incident is about. */
+export const seenOften = (incident: Growing): number => incident.signs.reduce((sum, s) => sum + repeated(s), 0);
 
 /** How often one destination was seen: the sign that takes all further flows of a counter lumps many of them together. */
 function repeated(sign: Sign): number {

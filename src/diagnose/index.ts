@@ -6,7 +6,7 @@ import type { Evidence, HostFacts } from '../model/evidence.ts';
 import type { Incident, Victim } from '../model/incident.ts';
 import { questionKey, type Question } from '../model/question.ts';
 import type { Symptom } from '../model/symptom.ts';
-import { counts } from './counts.ts';
+import { counts, seenOften } from './counts.ts';
 import { draw, hashOf, incidentId, incidentKey, QUIET, rank, type Growing } from './incidents.ts';
 import { judge, type Verdict } from './judge.ts';
 import { signature } from './signature.ts';
@@ -209,7 +209,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   };
 
   const shown = (incident: Growing, now: Mono): Incident => {
-    const tally = counts(incident, signs.samples, store.exact);
+    const tally = { ...counts(incident, signs.samples, store.exact), seen: seenOften(incident) };
     const name = options.host.netnsNames.get(incident.netns);
     return draw(incident, tally, victimsOf(incident, tally.count, now), now, iso, name);
   };
