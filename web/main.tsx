@@ -172,7 +172,7 @@ function App(): JSX.Element {
         </div>
       </header>
       {lost && source === 'live' && <p class="notice" role="alert">whydrop does not answer: it has ended, or the way to it is cut. What is shown is the last that was heard.</p>}
-      {judging !== undefined && <p class="notice busy"><label>Judging {judging.name} <progress max={1} {...(judging.share > 0 ? { value: judging.share } : {})} /></label> {Math.round(judging.share * 100)} % <button type="button" onClick={judging.cancel}>Cancel</button></p>}
+      {judging !== undefined && <p class="judging"><label>Judging {judging.name} <progress max={1} {...(judging.share > 0 ? { value: judging.share } : {})} /></label> {Math.round(judging.share * 100)} % <button type="button" onClick={judging.cancel}>Cancel</button></p>}
       {problem !== '' && <p class="notice" role="alert">{problem} <button type="button" onClick={() => setProblem('')}>Close</button></p>}
       <main id="main" ref={main} tabIndex={-1}>
         {state === undefined ? <p class="soft">{lost ? 'Open the link that whydrop printed in its terminal.' : '…'}</p>
