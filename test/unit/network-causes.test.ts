@@ -162,6 +162,11 @@ test('an MTU is raised at both ends of the link', () => {
   assert.equal(command(f), 'ip -n net-r link set eth1 mtu 1500 && ip -n net-q link set eth0 mtu 1500');
   innocent(judged(mtu, w, dropIn(w, 'r', { ...hit, packet: packet('10.0.1.2', '10.0.3.2', { length: 1000 }) })));
   innocent(judged(mtu, two, dropIn(two, 'a', { reason: 'NOT_SPECIFIED', symbol: '__dev_forward_skb2', device: 'eth0', packet: packet('10.0.0.1', '10.0.0.2', { length: 1400 }) })));
+  for (const symbol of ['br_dev_queue_push_xmit', 'br_nf_dev_queue_xmit']) {
+    const port = (length: number) => dropIn(two, 'a', { reason: 'NOT_SPECIFIED', symbol, device: 'eth0', packet: packet('10.0.0.1', '10.0.0.2', { length }) });
+    assert.match(found(judged(mtu, two, port(1700))).culprit.text, /eth0 .*mtu 1500, packets of 1700/);
+    innocent(judged(mtu, two, port(1400)));
+  }
   innocent(judged(mtu, two, callIn(two, 'a', 'EMSGSIZE', '10.0.0.2:9000', 70000)));
 });
 

@@ -17,7 +17,7 @@ import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
 const ROUTED = /^(ip_forward|ip6_forward|ip_fragment|ip_do_fragment|ip6_fragment|ip_finish_output|ip6_finish_output|__ip_finish_output|__ip6_finish_output|ip_exceeds_mtu|ip_output|ip6_xmit)$/;
 /** A sender that finds out the MTU of a path loses this many at most, and then sends smaller ones (RFC 1191). */
 const DISCOVERY = 2;
-const FRAMES = /^(__dev_forward_skb2?|____dev_forward_skb|veth_xmit|br_dev_queue_push_xmit|__br_forward|br_forward|vlan_dev_hard_start_xmit|macvlan_start_xmit)$/;
+const FRAMES = /^(__dev_forward_skb2?|____dev_forward_skb|veth_xmit|br_dev_queue_push_xmit|br_nf_dev_queue_xmit|__br_forward|br_forward|vlan_dev_hard_start_xmit|macvlan_start_xmit)$/;
 
 export const cause: Cause = {
   id: 'ip.mtu-exceeded',
@@ -166,7 +166,7 @@ function tooBig(symptom: Symptom, evidence: Evidence, small: End, size: number, 
     severity: 'warning',
     ...(symptom.kind === 'drop' && !silent && symptom.drop.incoming !== undefined && symptom.drop.incoming !== 0 ? { few: DISCOVERY } : {}),
     identity: `mtu|${small.netns}|${link.name}`,
-    explanation: `Packets ${flow}${merged ? `(segments of up to ${widestIn} bytes, ${size} together) ` : size > 0 ? `of ${size} bytes ` : ''}are larger than the MTU of ${link.name} in ${at}, which is ${link.mtu}. ${silent ? `${link.name} takes no larger frame, and nobody is told.` : symptom.kind === 'call' ? `The socket does not let them be fragmented, so the call fails with ${symptom.call.errno} in ${where}.` : `${noFragment}, so ${where} dropped them and told the sender by ICMP.`} ${silent ? `The sending end ${other === undefined ? '' : `${other.link.name} has an MTU of ${other.link.mtu}: `}both ends have to agree.` : symptom.kind === 'call' ? 'No packet is ever made.' : 'If that answer is filtered on its way, the sender goes on sending packets of that size for ever.'}`,
+    explanation: `Packets ${flow}${merged ? `(segments of up to ${widestIn} bytes, ${size} together) ` : size > 0 ? `of ${size} bytes ` : ''}are larger than the MTU of ${link.name} in ${at}, which is ${link.mtu}. ${silent ? `${link.name} takes no larger frame, and nobody is told.` : symptom.kind === 'call' ? `The socket does not let them be fragmented, so the call fails with ${symptom.call.errno} in ${where}.` : `${noFragment}, so ${where} dropped them and told the sender by ICMP.`} ${silent ? `${other === undefined ? 'Both ends of the link have to agree.' : `The other end, ${other.link.name}, has an MTU of ${other.link.mtu}: both have to agree.`}` : symptom.kind === 'call' ? 'No packet is ever made.' : 'If that answer is filtered on its way, the sender goes on sending packets of that size for ever.'}`,
     culprit: { kind: 'interface', text: `interface ${link.name} in ${at}: mtu ${link.mtu}${size > 0 ? `, packets of ${size} bytes` : ''}`, interface: link.name, mtu: link.mtu, size, netns: evidence.host.netnsNames.get(small.netns) ?? small.netns },
     evidence: lines,
     remedies,
