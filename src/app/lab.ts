@@ -80,8 +80,9 @@ async function run(folder: string, fault: Fault, place: LabPlace, options: LabOp
   const { signal } = stop;
   const json = options.json === true;
   const output = createOutput(() => stop.abort());
+  let onScreen = options.watch === true;
   const say = (text: string): void => {
-    if (!json && options.watch !== true) output.write(`${text}\n`);
+    if (!json && !onScreen) output.write(`${text}\n`);
   };
   const netns = `${place.id}-${fault.watch}`;
   say(`${fault.cause}: ${fault.title}\n${options.innocent === true ? 'This is its innocent look-alike: nothing above info may be reported.\n' : ''}${fault.story}\n`);
@@ -90,7 +91,13 @@ async function run(folder: string, fault: Fault, place: LabPlace, options: LabOp
   if (set.status !== 0) throw new EnvironmentError(`setting up ${fault.cause}: ${set.stderr.trim().split('\n').at(-1) ?? `exit ${set.status}`}`, fault.needs.length > 0 ? `it needs ${fault.needs.join(', ')}` : undefined);
 
   const traffic = options.innocent === true ? 'innocent' : 'traffic';
-  if (options.watch === true) return screen(folder, fault, place, netns, traffic, signal);
+  if (options.watch === true) {
+    await screen(folder, fault, place, netns, traffic, signal);
+    onScreen = false;
+    if (signal.aborted) return;
+    if (options.fix !== true || options.innocent === true) return say(`\nwhydrop lab run ${fault.cause} --watch --fix also runs the remedy afterwards and tries again.`);
+    say('\nOnce more without the screen, then the remedy:');
+  }
   say(`whydrop watch --netns ${netns}`);
   const watched = startWatch(netns, json ? (line) => output.write(`${line}\n`) : () => undefined);
   const abort = (): void => void watched.child.kill('SIGINT');
@@ -113,7 +120,7 @@ async function run(folder: string, fault: Fault, place: LabPlace, options: LabOp
   if (signal.aborted) return;
 
   const seen = incidents.filter((i) => i.severity !== 'info');
-  for (const incident of seen) say(renderIncident(incident, { ...look(process.stdout), now: Date.now() }));
+  for (const incident of seen) say(renderIncident(incident, { ...look(process.stdout), now: Date.now(), compact: options.watch === true }));
   if (seen.length === 0) say('Nothing was lost that should not be.');
   const top = seen[0];
   const command = top?.remedies.find((r) => r.command !== undefined)?.command;

@@ -210,7 +210,7 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
     .command('run')
     .description('make a fault, watch it, say the verdict; then everything is removed again')
     .argument('<cause>', 'netfilter.rule-drop, …: see lab list')
-    .option('--watch', 'open the live screen; the traffic goes on until you leave it')
+    .option('--watch', 'open the live screen; the traffic goes on until you leave it, then --fix has its turn')
     .option('--fix', 'run the first remedy (in the lab only) and try again')
     .option('--innocent', 'the look-alike that loses nothing, instead of the fault')
     .option('--keep', 'leave the namespaces for a look around')
