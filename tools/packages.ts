@@ -31,6 +31,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   gcc: '/usr/bin/gcc',
   'libc6-dev': '/usr/include/stdio.h',
   procps: '/usr/bin/ps',
+  zsh: '/usr/bin/zsh',
+  fish: '/usr/bin/fish',
 };
 
 /** Installs what is missing; says what it could not. Tests that miss a program skip and name it. */

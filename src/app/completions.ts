@@ -59,7 +59,8 @@ ${commands.join('\n')}
 ${cases.join('\n')}
   esac
 }
-_whydrop "$@"
+# from fpath this file is the function; sourced, it only says which
+if [[ \${funcstack[1]} == _whydrop ]]; then _whydrop "$@"; else compdef _whydrop whydrop; fi
 `;
 }
 
