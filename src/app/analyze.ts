@@ -1,6 +1,6 @@
 import { renderSummary } from '../views/cli/index.ts';
 import { analyse } from './analyze/judge.ts';
-import { readEvidence } from './analyze/read.ts';
+import { kindOf, readEvidence } from './analyze/read.ts';
 import { factsText, recognisedRows, recognisedText } from './analyze/text.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { look } from './plain.ts';
@@ -14,9 +14,14 @@ export interface AnalyzeOptions {
 
 /** `whydrop analyze PATH…`: a verdict from text that others collected, without privileges. */
 export async function analyze(paths: readonly string[], options: AnalyzeOptions): Promise<void> {
+  const [path = ''] = paths;
+  if (paths.length === 1 && kindOf(path) === 'binary') {
+    const { replayCommand } = await import('./replay-command.ts');
+    return replayCommand(path, { ...options, pid: [], protocol: [], port: [], address: [], cause: [] });
+  }
   const { files, unreadable } = readEvidence(paths);
   const rows = recognisedRows(files);
-  if (rows.every((r) => r.formats.length === 0)) throw new UsageError(`nothing in ${paths.join(' ')} was recognised as evidence (logs, ftrace text, counters, conntrack listings and events, rules, dmesg)`);
+  if (rows.every((r) => r.formats.length === 0)) throw new UsageError(`nothing in ${paths.join(' ')} was recognised as evidence (logs, ftrace text, retis, pwru, dropwatch and tcpdrop output, counters, conntrack listings and events, rules, dmesg)`);
   const { incidents, diagrams, losses, eventsSeen, reconstruction } = analyse(files);
   const { facts, host } = reconstruction;
   let end!: () => void;

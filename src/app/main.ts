@@ -193,7 +193,7 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
 
   whydrop
     .command('analyze')
-    .description('a verdict from text that others collected: logs, ftrace text, counters, conntrack listings and events, rules, dmesg')
+    .description('a verdict from what others collected: logs, ftrace text, trace.dat, output of perf, retis, pwru, dropwatch and tcpdrop, counters, conntrack, rules, dmesg')
     .argument('<path...>', 'files and folders; formats are recognised by content, gzip too')
     .option('--json', 'one JSON object a line')
     .option('--plain', 'no colour')

@@ -4,6 +4,7 @@ import type { Incident } from '../model/incident.ts';
 import type { RawRecord } from '../model/record.ts';
 import { readRecording } from '../recording/file.ts';
 import { renderIncident } from '../views/cli/index.ts';
+import { kindOf } from './analyze/read.ts';
 import { EnvironmentError, EXIT, UsageError } from './exit.ts';
 import { checkedFilter, type FilterOptions } from './flow-filter.ts';
 import { recogniseForeign } from './foreign.ts';
@@ -56,6 +57,11 @@ export function openRecording(path: string): readonly RawRecord[] {
 
 /** `whydrop replay FILE`: the verdicts of the recording again, on any machine, without privileges. */
 export async function replayCommand(path: string, options: ReplayCommandOptions): Promise<void> {
+  if (kindOf(path) === 'text') {
+    // text of other tools has no records to play again: it is judged as analyze does
+    const { analyze } = await import('./analyze.ts');
+    return analyze([path], options);
+  }
   const records = within(openRecording(path), options);
   const output = createOutput(() => {});
   const formed: { incidents: readonly Incident[]; ms: number }[] = [];

@@ -1,6 +1,8 @@
 import { readConntrack } from './conntrack-text.ts';
 import { readCounters } from './counter-text.ts';
 import { readKernelLog } from './dmesg.ts';
+import { readDropJson } from './drop-json.ts';
+import { readDropTools } from './drop-tools.ts';
 import type { EvidenceRecord, Reading } from './evidence-record.ts';
 import { readFtrace } from './ftrace-text.ts';
 import { readHost } from './host-text.ts';
@@ -29,7 +31,7 @@ export interface EvidenceFile {
 
 /** In this order: what has the strictest grammar first. A line belongs to the first that understands it. */
 const READERS: readonly ((lines: readonly string[]) => Reading)[] = [
-  readFtrace, readConntrack, readCounters, readRules, readDropFilter, readKernelConfig, readKernelLog, readHost, readLog,
+  readDropJson, readFtrace, readDropTools, readConntrack, readCounters, readRules, readDropFilter, readKernelConfig, readKernelLog, readHost, readLog,
 ];
 
 const HEADING = /^(?:={2,}>? (.{1,200}?)(?: <?={2,})?|-- (.{1,200}?)|#{2,} (.{1,200}))$/;
@@ -85,7 +87,7 @@ export function recogniseEvidence(name: string, text: string): EvidenceFile {
 /** The name of what a record is, as the list of what was recognised shows it. */
 export function formatName(record: EvidenceRecord): string {
   switch (record.kind) {
-    case 'trace': return record.stack.length > 0 ? 'ftrace text with stacks' : 'ftrace text';
+    case 'trace': return record.tool !== undefined ? record.tool : record.stack.length > 0 ? 'ftrace text with stacks' : 'ftrace text';
     case 'conntrack-event': return 'conntrack -E';
     case 'conntrack-listing': return record.stamp === undefined ? 'conntrack -L' : 'conntrack -L, polled';
     case 'conntrack-overrun': return 'a warning of conntrack -E';

@@ -1,4 +1,4 @@
-import type { ConntrackEntry } from '../model/event.ts';
+import type { ConntrackEntry, Tuple } from '../model/event.ts';
 import type { LogSign } from '../model/log-sign.ts';
 
 /** A wall time as a text has it. `zone` false: read as if it were UTC, the zone is not known. */
@@ -37,6 +37,18 @@ export interface TraceRecord {
   readonly caller?: Frame;
   readonly text: string;
   readonly stack: readonly Frame[];
+  /** Which tool's text it is, where not ftrace's, trace-cmd's or perf's. */
+  readonly tool?: string;
+  /** What that tool says of the packet. */
+  readonly told?: {
+    readonly tuple?: Tuple;
+    /** TCP flag bits. */
+    readonly flags?: number;
+    /** Its first bytes, an Ethernet header first. */
+    readonly head?: Uint8Array;
+    readonly length?: number;
+    readonly interface?: string;
+  };
 }
 
 export type CounterName = 'stat/nf_conntrack' | 'snmp' | 'netstat' | 'snmp6' | 'softnet_stat' | 'dev' | 'conntrack -S' | 'ip -s link' | 'nstat';

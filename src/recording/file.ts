@@ -94,6 +94,9 @@ function chunk(records: readonly Uint8Array[]): Uint8Array {
 
 export type RecordingStatus = 'complete' | 'cut' | 'damaged' | 'not-a-recording' | 'newer-version';
 
+/** Begins as a recording does. */
+export const isRecording = (bytes: Uint8Array): boolean => Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, MAGIC.length)).toString('latin1') === MAGIC;
+
 /** Reads what is whole. `damaged`: a chunk in the middle was skipped. */
 export function readRecording(bytes: Uint8Array): { records: readonly RawRecord[]; status: RecordingStatus; version?: number } {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,7 +1,9 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { recogniseEvidence, type EvidenceFile } from '../../formats/evidence-file.ts';
+import { isTraceDat } from '../../formats/trace-dat.ts';
+import { isRecording } from '../../recording/file.ts';
 import { UsageError } from '../exit.ts';
 
 const MOST_FILES = 2000;
@@ -32,7 +34,8 @@ export function readEvidence(paths: readonly string[]): { readonly files: readon
         continue;
       }
     }
-    if (bytes.subarray(0, 12).toString().startsWith('\u0017\bDtracing')) unreadable.push({ path: name, why: 'trace.dat is binary: trace-cmd report FILE prints it as text' });
+    if (isTraceDat(bytes)) unreadable.push({ path: name, why: 'a trace.dat: whydrop replay FILE judges it, trace-cmd report FILE prints it as text' });
+    else if (isRecording(bytes)) unreadable.push({ path: name, why: 'a recording of whydrop: whydrop replay FILE judges it' });
     else if (bytes.subarray(0, 4096).includes(0)) unreadable.push({ path: name, why: 'not text' });
     else files.push(recogniseEvidence(name, decoder.decode(bytes.length > MOST_BYTES ? bytes.subarray(0, MOST_BYTES) : bytes)));
   }
@@ -62,3 +65,26 @@ function found(path: string, unreadable: { path: string; why: string }[]): reado
 }
 
 const code = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
+
+/** What a file holds, by its first bytes: something to replay, or something to read as text. Undefined: neither, or a folder. */
+export function kindOf(path: string): 'binary' | 'text' | undefined {
+  let head: Uint8Array;
+  try {
+    if (!statSync(path).isFile()) return undefined;
+    head = headOf(path);
+  } catch {
+    return undefined; // whoever opens it says what is wrong
+  }
+  if (isTraceDat(head) || isRecording(head)) return 'binary';
+  return head.length > 0 && !head.includes(0) && !(head[0] === 0x1f && head[1] === 0x8b) ? 'text' : undefined;
+}
+
+function headOf(path: string): Uint8Array {
+  const fd = openSync(path, 'r');
+  try {
+    const head = Buffer.alloc(4096);
+    return head.subarray(0, readSync(fd, head, 0, head.length, 0));
+  } finally {
+    closeSync(fd);
+  }
+}

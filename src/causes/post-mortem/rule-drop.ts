@@ -17,14 +17,15 @@ function judge(symptom: Symptom, evidence: Evidence, facts: PostMortemFacts): Fi
   const refused = symptom.kind === 'call' && symptom.call.errno === 'EPERM' && /^(?:send|write|transmit)/.test(symptom.call.syscall);
   if (!refused && !(symptom.kind === 'drop' && droppedByNetfilter(symptom))) return NOT_APPLICABLE;
   const hook = hookOf(symptom);
+  const byNft = hook === undefined ? symptom.kind === 'drop' && symptom.drop.place.name === 'nft_do_chain' : hook.by === 'nft';
   const mine = facts.rules.filter((r) => r.netns === undefined || r.netns === symptom.netns);
-  if (mine.length === 0 && hook?.by === 'nft') return byNftables(symptom, evidence, hook.hook.toUpperCase());
+  if (mine.length === 0 && byNft) return byNftables(symptom, evidence, hook?.hook.toUpperCase());
   if (mine.length === 0) return cannotTell('no listing of the rules is among the files', 'iptables-save -c and nft -j list ruleset, before and after');
   const wanted = hook === undefined ? (refused ? /output|postrouting/i : /./) : new RegExp(hook.hook, 'i');
   const fit = mine.flatMap((r) => r.droppers.map((d) => ({ ...d, file: r.file }))).filter((d) => wanted.test(d.chain) || !/input|output|forward|routing/i.test(d.chain));
   const moved = fit.filter((d) => (d.moved ?? 0) > 0);
   const hits = moved.length > 0 ? moved : fit.filter((d) => d.moved === undefined && (d.packets ?? 0) > 0);
-  if (fit.length === 0 && hook?.by === 'nft') return byNftables(symptom, evidence, hook.hook.toUpperCase());
+  if (fit.length === 0 && byNft) return byNftables(symptom, evidence, hook?.hook.toUpperCase());
   if (fit.length === 0) return ruledOut(`no rule and no policy in ${[...new Set(mine.map((r) => r.file))].join(', ')} that could see this packet drops`);
   const best = hits[0];
   if (best === undefined) return ruledOut(`${plural(fit.length, 'rule')} could drop there, and none has counted a packet`);
@@ -40,12 +41,13 @@ function judge(symptom: Symptom, evidence: Evidence, facts: PostMortemFacts): Fi
 }
 
 /** Since 6.7 nf_tables frees what it drops itself: the place alone says that one of its rules or policies did it. */
-function byNftables(symptom: Symptom, evidence: Evidence, hook: string): Finding {
+function byNftables(symptom: Symptom, evidence: Evidence, hook: string | undefined): Finding {
+  const at = hook === undefined ? 'a hook that no stack shows' : hook;
   return {
-    outcome: 'found', confidence: 0.6, severity: 'warning', identity: `nft ${hook}`, hook,
-    explanation: `A packet was dropped by nf_tables at ${hook} in ${netnsText(evidence, symptom.netns)}: nft_do_chain frees a packet only for a rule or a policy of its own, whether nft or an iptables of the nft kind wrote it. Which rule it was cannot be said without the listing.`,
-    culprit: { kind: 'rule', text: `a rule or policy of nf_tables at ${hook}, which no listing among the files shows` },
-    evidence: [{ source: 'trace', time: evidence.iso(symptom.first), text: `dropped in nft_do_chain at ${hook}` }],
-    remedies: [{ text: 'List the rules with their counters (nft -a list ruleset), look for the one that grows at this hook, and delete it or put an accept before it.', command: 'nft -a list ruleset', risk: 'low' }],
+    outcome: 'found', confidence: 0.6, severity: 'warning', identity: `nft ${hook ?? ''}`, ...(hook === undefined ? {} : { hook }),
+    explanation: `A packet was dropped by nf_tables at ${at} in ${netnsText(evidence, symptom.netns)}: nft_do_chain frees a packet only for a rule or a policy of its own, whether nft or an iptables of the nft kind wrote it. Which rule it was cannot be said without the listing.`,
+    culprit: { kind: 'rule', text: `a rule or policy of nf_tables at ${at}, which no listing among the files shows` },
+    evidence: [{ source: 'trace', time: evidence.iso(symptom.first), text: `dropped in nft_do_chain at ${at}` }],
+    remedies: [{ text: 'List the rules with their counters (nft -a list ruleset), look for the one that grows, and delete it or put an accept before it.', command: 'nft -a list ruleset', risk: 'low' }],
   };
 }

@@ -4,6 +4,7 @@ import { parseEventFormat } from '../../formats/event-format.ts';
 import type { Frame, TraceRecord } from '../../formats/evidence-record.ts';
 import { inInterrupt, isHashed, symbolFrame } from '../../formats/ftrace-text.ts';
 import { parseKallsyms } from '../../formats/kallsyms.ts';
+import { decodePacket } from '../../formats/packet.ts';
 import type { CallEvent, DropEvent, Place, Tuple } from '../../model/event.ts';
 import type { Packet } from '../../model/packet.ts';
 import { inverse } from '../conntrack/tuple.ts';
@@ -86,11 +87,14 @@ function dropOf(group: readonly Trace[], clashes: Clashes, names: (at: bigint) =
   const tid = group.map((d) => d.record.tid).find((t) => t !== undefined) ?? 0;
   const received = stack.some((f) => /^(?:process_backlog|net_rx_action|__?netif_receive_skb|napi_gro|__napi_poll)/.test(f.name ?? ''));
   const tuple = clash?.tuple === undefined ? undefined : { ...clash.tuple, protocol: protocols.get(`${clash.tuple.source} ${clash.tuple.destination}`) ?? clash.tuple.protocol };
+  const { told } = record;
+  const protocol = Number(record.fields.get('protocol') ?? 0) || 0;
+  const packet = told?.head !== undefined ? decodePacket(told.head, { mac: 0, network: 14, protocol }) : tuple !== undefined ? packetOf(tuple) : told?.tuple !== undefined ? packetOf(told.tuple, told.flags) : { defects: [] };
   const event: DropEvent = {
-    kind: 'drop', time: mono(record.time), cpu: record.cpu, netns: UNNAMED, ifindex: 0, skb: address(skb),
+    kind: 'drop', time: mono(record.time), cpu: record.cpu, netns: UNNAMED, ifindex: 0, ...(told?.interface === undefined ? {} : { interface: told.interface }), skb: address(skb),
     place: { address: address(at ?? standIn(name, offset)), ...(name === undefined ? {} : { name }), ...(offset === undefined ? {} : { offset }), ...(module === undefined ? {} : { module }) },
-    reason: { number: reasons.get(reason) ?? 0, name: reason }, protocol: Number(record.fields.get('protocol') ?? 0) || 0, length: 0, mark: 0,
-    packet: tuple === undefined ? { defects: [] } : packetOf(tuple), stack,
+    reason: { number: reasons.get(reason) ?? 0, name: reason }, protocol: protocol || (packet.ip === undefined ? 0 : packet.ip.version === 4 ? 0x0800 : 0x86dd), length: told?.length ?? 0, mark: 0,
+    packet, stack,
     softirq: flags ?? (tid === 0 || received), task: { pid: tid, tid, comm: comm.replace(/^<(?!\.\.\.|idle)(.*)>$/, '$1') },
     ...(tuple === undefined ? {} : { conntrack: { address: address(0n), status: 0, info: 2, original: tuple, reply: inverse(tuple) } }),
     probe: 'tracefs',
@@ -187,11 +191,11 @@ function firstFrom(list: readonly Trace[], time: bigint): number {
   return low;
 }
 
-function packetOf(t: Tuple): Packet {
+function packetOf(t: Tuple, flags = 0): Packet {
   const ports = { sourcePort: t.sourcePort ?? 0, destinationPort: t.destinationPort ?? 0 };
   return {
     ip: { version: t.family, source: t.source, destination: t.destination, protocol: t.protocol, ttl: 0, totalLength: 0, headerLength: 0, tos: 0 },
-    ...(t.protocol === 17 ? { transport: { kind: 'udp' as const, ...ports, length: 0, checksum: 0 } } : {}), defects: [],
+    ...(t.protocol === 17 ? { transport: { kind: 'udp' as const, ...ports, length: 0, checksum: 0 } } : t.protocol === 6 && t.sourcePort !== undefined ? { transport: { kind: 'tcp' as const, ...ports, flags, sequence: 0, acknowledgement: 0, window: 0, options: [] } } : {}), defects: [],
   };
 }
 

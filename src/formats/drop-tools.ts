@@ -1,0 +1,197 @@
+import { endpoint, parseInet, splitEndpoint } from '../base/inet.ts';
+import type { Tuple } from '../model/event.ts';
+import { TCP_FLAG } from '../model/packet.ts';
+import type { EvidenceRecord, Frame, Reading, TraceRecord } from './evidence-record.ts';
+import { symbolFrame } from './ftrace-text.ts';
+import { wallTime } from './wall-time.ts';
+
+/**
+ * What other tools print of dropped packets, as text: dropwatch (summary and packet mode, 1.5), tcpdrop of bcc and of
+ * bpftrace, pwru's table. Sources: the tools' own format strings; columns that a tool leaves out are left out here. Their
+ * JSON is in drop-json.ts.
+ */
+export function readDropTools(lines: readonly string[]): Reading {
+  const records: EvidenceRecord[] = [];
+  const taken = new Set<number>();
+  for (let i = 0; i < lines.length; i++) {
+    const text = lines[i]!;
+    if (text === '' || text.length > LONGEST) continue;
+    if (HEADERS.test(text)) {
+      taken.add(i);
+      continue;
+    }
+    const read = dropwatchCount(text, i) ?? dropwatchPacket(lines, i) ?? tcpdrop(lines, i) ?? pwru(lines, i);
+    if (read === undefined) continue;
+    records.push(...read.records);
+    for (let n = i; n < i + read.lines; n++) taken.add(n);
+    i += read.lines - 1;
+  }
+  return { records, taken: records.length === 0 ? [] : [...taken] };
+}
+
+interface Part {
+  readonly records: readonly EvidenceRecord[];
+  readonly lines: number;
+}
+
+const LONGEST = 4096;
+const MOST_FRAMES = 128;
+/** Of one line that counts many; the rest is told as not described. */
+const MOST_COPIES = 1_000;
+const HEADERS = /^(?:Tracing tcp drops\. Hit Ctrl-C to end\.|TIME\s+PID\s+.*STATE.*|Attaching \d+ probes?\.\.\.|SKB\s+CPU\s+PROCESS\b.*|TIME\s+SKB\s+CPU\s+PROCESS\b.*|Kernel monitoring activated\.|Enabling monitoring\.\.\.|Issue Ctrl-C to stop monitoring|Waiting for activation ack\.\.\.\.*|dropwatch> ?.*|(?:Got|Received) .*|Initializing .*)$/;
+
+/** A drop that a tool has told, in the words of the trace readers: what it says goes into `told`. */
+export function toolDrop(tool: string, drop: { readonly line: number; readonly time: bigint; readonly text: string; readonly reason?: string; readonly place?: Frame; readonly stack?: readonly Frame[]; readonly comm?: string; readonly tid?: number; readonly cpu?: number; readonly protocol?: number; readonly skb?: string; readonly told?: TraceRecord['told'] }): TraceRecord {
+  const fields = new Map<string, string>();
+  if (drop.place?.name !== undefined) fields.set('location', drop.place.offset === undefined ? drop.place.name : `${drop.place.name}+0x${drop.place.offset.toString(16)}`);
+  else if (drop.place?.address !== undefined) fields.set('location', `0x${drop.place.address.toString(16)}`);
+  if (drop.reason !== undefined) fields.set('reason', drop.reason);
+  if (drop.protocol !== undefined) fields.set('protocol', String(drop.protocol));
+  if (drop.skb !== undefined) fields.set('skbaddr', drop.skb);
+  return {
+    kind: 'trace', tool, line: drop.line, comm: drop.comm ?? '<...>', cpu: drop.cpu ?? 0, time: drop.time, event: 'kfree_skb', fields, text: drop.text, stack: drop.stack ?? [],
+    ...(drop.tid === undefined ? {} : { tid: drop.tid }), ...(drop.told === undefined ? {} : { told: drop.told }),
+  };
+}
+
+/** `3 drops at tcp_v4_rcv+1c5 (0xffffffff817c1e55) [software]`, `1 drops at ttl_value_is_too_small [hardware]` */
+const COUNT = /^(\d{1,9}) drops? at (?:location (0x[0-9a-f]{1,16})|(\S+?)(?:\+([0-9a-f]{1,8}))? \((0x[0-9a-f]{1,16})\)|(\S.*?)) \[(software|hardware)\]$/;
+
+function dropwatchCount(text: string, i: number): Part | undefined {
+  const m = COUNT.exec(text);
+  if (m === null) return undefined;
+  const [, count, bare, name, offset, at, trap] = m;
+  const address = bare ?? at;
+  const place: Frame | undefined = trap !== undefined ? { name: trap } : name === undefined ? { address: BigInt(address!) } : { name, ...(offset === undefined ? {} : { offset: Number.parseInt(offset, 16) }) };
+  const n = Number(count);
+  const one = toolDrop('dropwatch', { line: i + 1, time: BigInt(i), text, place });
+  const records: EvidenceRecord[] = Array.from({ length: Math.min(n, MOST_COPIES) }, (_, k) => ({ ...one, time: BigInt(i) * 1_000_000n + BigInt(k), text: `${text} (${k + 1} of ${n})` }));
+  if (n > MOST_COPIES) records.push({ kind: 'trace-loss', line: i + 1, lost: n - MOST_COPIES });
+  return { records, lines: 1 };
+}
+
+/** `drop at: PLACE (0xADDRESS)`, then `key: value` lines up to an empty one. */
+function dropwatchPacket(lines: readonly string[], from: number): Part | undefined {
+  const head = /^drop at: (\S+) \((0x[0-9a-f]{1,16}|[\w-]+)\)$/.exec(lines[from]!);
+  if (head === null) return undefined;
+  const values = new Map<string, string>();
+  let end = from + 1;
+  for (; end < lines.length && end < from + 16; end++) {
+    const pair = /^(origin|input port ifindex|input port name|timestamp|protocol|length|original length|drop reason|flow action cookie): ?(.*)$/.exec(lines[end]!);
+    if (pair === null) break;
+    values.set(pair[1]!, pair[2]!);
+  }
+  // `Mon Aug 12 10:53:37 2019 024444587 nsec`: local time, the zone is not told
+  const stamp = /^(.*\d{4}) (\d{9}) nsec$/.exec(values.get('timestamp') ?? '');
+  const wall = stamp === null ? undefined : wallTime(stamp[1]!);
+  const time = wall === undefined ? BigInt(from) : wall.stamp.ns + BigInt(stamp![2]!);
+  const length = Number(values.get('original length') ?? values.get('length') ?? NaN);
+  const device = values.get('input port name');
+  const drop = toolDrop('dropwatch', {
+    line: from + 1, time, text: lines[from]!, place: symbolFrame(head[1]!) ?? { name: head[1]! },
+    ...(values.get('drop reason') === undefined ? {} : { reason: values.get('drop reason')! }),
+    ...(values.get('protocol') === undefined ? {} : { protocol: Number(values.get('protocol')) }),
+    told: { ...(Number.isFinite(length) ? { length } : {}), ...(device === undefined ? {} : { interface: device }) },
+  });
+  const clocks: readonly EvidenceRecord[] = wall === undefined ? [] : [{ kind: 'clocks', line: from + 1, wall: time, mono: time, named: true }];
+  return { records: [drop, ...clocks], lines: end - from };
+}
+
+/** bcc: `TIME PID IP S:P > D:P STATE (FLAGS)`; bpftrace: `TIME PID COMM S:P D:P STATE`. The stack follows. */
+const BCC = /^(\d\d):(\d\d):(\d\d)\s+(\d{1,10})\s+([46])\s+(\S+)\s+>\s+(\S+)\s+(\w+) \(([A-Z|]*)\)(?:\s+(\w+))?$/;
+const BPFTRACE = /^(\d\d):(\d\d):(\d\d)\s+(\d{1,10})\s+(\S.{0,15}?)\s+(\S+:\d{1,5})\s+(\S+:\d{1,5})\s+(\w*)$/;
+
+function tcpdrop(lines: readonly string[], from: number): Part | undefined {
+  const bcc = BCC.exec(lines[from]!);
+  const m = bcc ?? BPFTRACE.exec(lines[from]!);
+  if (m === null) return undefined;
+  const source = lastColon(m[6]!), destination = lastColon(m[7]!);
+  if (source === undefined || destination === undefined) return undefined;
+  const { stack, next } = stackFrom(lines, from + 1);
+  const seconds = Number(m[1]) * 3600 + Number(m[2]) * 60 + Number(m[3]);
+  // the tool takes sockets, whatever their protocol: only TCP has states other than CLOSE
+  const tcp = bcc !== null || (m[8] !== '' && m[8] !== 'CLOSE');
+  const tuple = tcp && source.address !== '0.0.0.0' ? tupleOf(6, source, destination) : undefined;
+  return {
+    records: [toolDrop(bcc === null ? 'bpftrace tcpdrop' : 'bcc tcpdrop', {
+      line: from + 1, time: BigInt(seconds) * 1_000_000_000n + BigInt(from), text: `${lines[from]!} (line ${from + 1})`, tid: Number(m[4]), stack,
+      ...(bcc === null ? { comm: m[5]! } : {}), ...(bcc?.[10] === undefined ? {} : { reason: bcc[10] }), protocol: source.address.includes(':') ? 0x86dd : 0x0800,
+      ...(tuple === undefined ? {} : { told: { tuple, ...(bcc === null ? {} : { flags: flagsOf(bcc[9]!) }) } }),
+    })],
+    lines: next - from,
+  };
+}
+
+/** pwru: `0xSKB CPU PROCESS [TIMESTAMP] [NETNS MARK IFACE PROTO MTU LEN] [TUPLE] FUNC [CALLER]`. Only what was freed with a reason. */
+const PWRU = /^(?:(\d{4}-\d\d-\d\dT[\d:.]+)\s+)?(0x[0-9a-f]{8,16})\s+(\d{1,5})\s+(\S{1,64})\s+(.*)$/;
+const META = /^(?:(\d{1,20})\s+)?(?:(\d{1,10}) +([0-9a-f]{1,8}) +(\S{1,64}?) +0x([0-9a-f]{4}) +(\d{1,6}) +(\d{1,7})\s+)?(.*)$/;
+const FREED = /(?:^|\s)(?:kfree_skb_reason|sk_skb_reason_drop|kfree_skb_list_reason)(?:\((?:SKB_DROP_REASON_)?(\w+)\)| \((\d+)\))(?:\s+(\S+))?/;
+
+function pwru(lines: readonly string[], from: number): Part | undefined {
+  const m = PWRU.exec(lines[from]!);
+  if (m === null) return undefined;
+  const meta = META.exec(m[5]!)!;
+  const freed = FREED.exec(meta[8]!);
+  const { stack, next } = stackFrom(lines, from + 1);
+  if (freed === null) return { records: [], lines: next - from }; // on its way: not lost yet
+  const flow = /(\S+)->(\S+?)\((\w+)(?::[\w|]+)?\)/.exec(meta[8]!);
+  const source = flow === null ? undefined : lastColon(flow[1]!), destination = flow === null ? undefined : lastColon(flow[2]!);
+  const protocol = { tcp: 6, udp: 17, icmp: 1, icmp6: 58 }[flow?.[3] ?? ''];
+  const tuple = source === undefined || destination === undefined || protocol === undefined ? undefined : tupleOf(protocol, source, destination);
+  const [comm, pid] = processOf(m[4]!);
+  const absolute = m[1] === undefined ? undefined : wallTime(m[1]);
+  const time = absolute?.stamp.ns ?? BigInt(meta[1] ?? from);
+  const caller = freed[3] === undefined ? undefined : symbolFrame(freed[3]);
+  return {
+    records: [toolDrop('pwru', {
+      line: from + 1, time, text: lines[from]!, skb: m[2]!, cpu: Number(m[3]), comm, ...(pid === undefined ? {} : { tid: pid }), stack,
+      ...(freed[1] === undefined ? {} : { reason: freed[1] }), ...(caller === undefined ? {} : { place: caller }), ...(meta[5] === undefined ? {} : { protocol: Number.parseInt(meta[5], 16) }),
+      told: { ...(tuple === undefined ? {} : { tuple }), ...(meta[7] === undefined ? {} : { length: Number(meta[7]) }), ...(meta[4] === undefined ? {} : { interface: meta[4].replace(/[:(].*$/, '') }) },
+    }), ...(absolute === undefined ? [] : [{ kind: 'clocks' as const, line: from + 1, wall: time, mono: time, named: true }])],
+    lines: next - from,
+  };
+}
+
+/** `~local/bin/curl:412`, `ping:33`, `<empty>:0` */
+export function processOf(text: string): readonly [comm: string, pid: number | undefined] {
+  const m = /^(.*?):(\d{1,10})$/.exec(text);
+  const path = m?.[1] ?? text;
+  return [path === '<empty>' ? '<...>' : path.slice(path.lastIndexOf('/') + 1), m === null ? undefined : Number(m[2])];
+}
+
+/** Frames on indented lines, or bare `name+offset` lines, with empty lines around them: hexadecimal with 0x, else decimal. */
+function stackFrom(lines: readonly string[], from: number): { readonly stack: readonly Frame[]; readonly next: number } {
+  const stack: Frame[] = [];
+  let next = from;
+  for (let i = from; i < lines.length && stack.length < MOST_FRAMES; i++) {
+    const text = lines[i]!.trim();
+    if (text === '' && stack.length === 0 && i === from) continue;
+    const frame = frameOf(text);
+    if (frame === undefined) break;
+    stack.push(frame);
+    next = i + 1;
+  }
+  return { stack, next };
+}
+
+export function frameOf(text: string): Frame | undefined {
+  const m = /^(?:b')?([A-Za-z_][\w.]*)(?:\+(0x[0-9a-f]{1,8}|\d{1,8}))?(?:\s+\[([\w-]+)\])?'?$/.exec(text);
+  return m === null ? undefined : { name: m[1]!, ...(m[2] === undefined ? {} : { offset: Number(m[2]) }), ...(m[3] === undefined ? {} : { module: m[3] }) };
+}
+
+/** The port is behind the last colon, also of an IPv6 address without brackets. */
+function lastColon(text: string): { readonly address: string; readonly port: number } | undefined {
+  const at = text.lastIndexOf(':');
+  const address = text.slice(0, at).replace(/^\[|\]$/g, ''), port = Number(text.slice(at + 1));
+  return at < 0 || parseInet(address) === undefined || !Number.isInteger(port) || splitEndpoint(endpoint(address, port)) === undefined ? undefined : { address, port };
+}
+
+export function tupleOf(protocol: number, source: { readonly address: string; readonly port?: number }, destination: { readonly address: string; readonly port?: number }): Tuple {
+  const ports = protocol === 1 || protocol === 58 ? {} : { ...(source.port === undefined ? {} : { sourcePort: source.port }), ...(destination.port === undefined ? {} : { destinationPort: destination.port }) };
+  return { family: source.address.includes(':') ? 6 : 4, protocol, source: source.address, destination: destination.address, ...ports };
+}
+
+/** `SYN|ACK` */
+export function flagsOf(text: string): number {
+  return text.split('|').reduce((sum, name) => sum | (TCP_FLAG[name as keyof typeof TCP_FLAG] ?? 0), 0);
+}
