@@ -18,6 +18,8 @@ const ETHERTYPE: Readonly<Record<number, string>> = { 0: 'none', 0x0800: 'ip', 0
 /** `netnsName` names a namespace; without one it is `net:[inode]`. */
 export function createTally(netnsName: (inode: number) => string): Tally {
   const drops = new Map<string, { readonly event: Omit<DropCountEvent, 'kind' | 'time' | 'packets' | 'bytes'>; packets: number; bytes: number }>();
+  /** The kernel counts calls before it knows their namespace: those count of which one was described, so was in a watched one. */
+  const described = new Set<string>();
   const calls = new Map<string, { readonly syscall: string; readonly errno: string; calls: number }>();
   const interfaces = new Map<string, string>();
   const missed = new Map<string, number>();
@@ -52,6 +54,9 @@ export function createTally(netnsName: (inode: number) => string): Tally {
           drop.bytes = Math.max(drop.bytes, event.bytes);
           return;
         }
+        case 'call':
+          described.add(`${event.task.pid}|${event.syscall}|${event.errno}`);
+          return;
         case 'call-count': {
           const key = `${event.pid}|${event.syscall}|${event.errno}`;
           const known = calls.get(key) ?? { syscall: event.syscall, errno: event.errno, calls: 0 };
@@ -93,7 +98,7 @@ export function createTally(netnsName: (inode: number) => string): Tally {
       {
         name: 'whydrop_failed_calls_total', kind: 'counter', labels: ['syscall', 'errno'],
         help: 'System calls on sockets that failed since watching began, exact.',
-        series: bounded([...calls.values()].map((c) => ({ labels: [c.syscall, c.errno], value: c.calls }))),
+        series: bounded([...calls].filter(([key]) => described.has(key)).map(([, c]) => ({ labels: [c.syscall, c.errno], value: c.calls }))),
       },
       {
         name: 'whydrop_losses_total', kind: 'counter', labels: ['cause', 'severity', 'netns'],

@@ -90,8 +90,10 @@ print(n)`);
 
   const after = await until('the count', async () => {
     const samples = await scrape();
-    return sum(samples, 'whydrop_losses_total', { cause: 'netfilter.rule-drop', netns: ns.name }) === SENT ? samples : undefined;
+    const lost = sum(samples, 'whydrop_losses_total', { cause: 'netfilter.rule-drop', netns: ns.name }), failed = sum(samples, 'whydrop_failed_calls_total', { errno: 'EPERM' });
+    return lost >= SENT && failed >= SENT ? samples : undefined;
   });
+  assert.equal(sum(after, 'whydrop_losses_total', { cause: 'netfilter.rule-drop', netns: ns.name }), SENT);
   assert.equal(sum(after, 'whydrop_dropped_packets_total', { netns: ns.name, reason: 'NETFILTER_DROP', protocol: 'ip' }), SENT);
   assert.equal(sum(after, 'whydrop_failed_calls_total', { syscall: 'sendto', errno: 'EPERM' }), SENT);
   assert.equal(sum(after, 'whydrop_incidents_open', { cause: 'netfilter.rule-drop', severity: 'warning' }) + sum(after, 'whydrop_incidents_open', { cause: 'netfilter.rule-drop', severity: 'critical' }), 1);

@@ -299,7 +299,8 @@ print(n)`));
 });
 
 test('processes that vanish while /proc is read are told as ended, never thrown', { skip: skip, timeout: 30_000 }, async () => {
-  const churn = spawn('sh', ['-c', 'i=0; while [ $i -lt 900 ]; do /bin/true & i=$((i+1)); done; wait'], { stdio: 'ignore' });
+  // each is waited for at once: one that nobody has waited for is a zombie and stays in /proc
+  const churn = spawn('sh', ['-c', 'for n in 1 2 3; do (i=0; while [ $i -lt 400 ]; do /bin/true; i=$((i+1)); done) & done; wait'], { stdio: 'ignore' });
   const over = new Promise((done) => churn.once('exit', done));
   let read = 0, ended = 0, running = true;
   void over.then(() => (running = false));

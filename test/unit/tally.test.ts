@@ -49,3 +49,12 @@ test('hostile names are escaped as the format wants it', async () => {
   assert.match(lines, /netns="a\\"\} 1\\nevil 2\\\\"/);
   assert.doesNotMatch(lines, /^evil/m);
 });
+
+test('failed calls count of programs of which one call was described: the kernel counts those of every namespace', () => {
+  const tally = createTally(() => 'blue');
+  const count = (pid: number, calls: number) => tally.event({ kind: 'call-count', time: mono(1n), pid, syscall: 'sendto', errno: 'EPERM', calls });
+  tally.event({ kind: 'call', time: mono(1n), cpu: 0, netns: netnsInode(7), task: { pid: 10, tid: 10, comm: 'a' }, syscall: 'sendto', errno: 'EPERM', args: [] });
+  count(10, 700);
+  count(11, 18);
+  assert.deepEqual(tally.metrics().find((m) => m.name === 'whydrop_failed_calls_total')?.series, [{ labels: ['sendto', 'EPERM'], value: 700 }]);
+});
