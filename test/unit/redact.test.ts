@@ -44,6 +44,13 @@ test('addresses that shared n bits still do, one is never two, and what the kern
   }
   for (const kept of ['127.0.0.1', '0.0.0.0', '224.0.0.251', '255.255.255.255', '255.255.255.0', '::', '::1', 'ff02::1']) assert.equal(m.inetText(kept), kept);
   assert.match(m.inetText('192.168.1.1'), /^192\.168\./);
+  // as a prefix it stays as it is, as an address it becomes another: it is no original that may not be left
+  assert.equal(m.inetText('fe80::', 64), 'fe80::');
+  assert.equal(m.inetText('10.0.0.0', 8), '10.0.0.0');
+  m.inetText('fe80::');
+  m.inetText('10.0.0.0');
+  m.inetText('10.0.0.0', 24);
+  assert.ok(!m.seen.inet.has('fe80::') && !m.seen.inet.has('10.0.0.0'));
   assert.match(m.inetText('fe80::1:2:3:4'), /^fe80::/);
   assert.ok(m.inetText('10.20.0.0', 16).endsWith('.0.0'), 'a network stays a network');
   assert.equal(m.macText('ff:ff:ff:ff:ff:ff'), 'ff:ff:ff:ff:ff:ff');

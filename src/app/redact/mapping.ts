@@ -33,6 +33,9 @@ const KEPT_BITS = KEPT.map((k) => {
   return { family: inet.family, bits: bitsOf(inet.bytes).slice(0, k.length), whole: k.whole };
 });
 
+/** The address of a kept prefix itself: no bit behind it is set. */
+const isWellKnown = (family: 4 | 6, bits: string): boolean => KEPT_BITS.some((k) => k.family === family && bits.startsWith(k.bits) && !bits.slice(k.bits.length).includes('1'));
+
 export function createMapping(key: Uint8Array): Mapping {
   const inets = new Map<string, string>();
   const images = new Map<string, Uint8Array>();
@@ -62,7 +65,8 @@ export function createMapping(key: Uint8Array): Mapping {
     else if (family === 6 && bits.startsWith(SOLICITED)) made.fill(0, 13); // its low bits are an address's
     else if (!KEPT_BITS.some((k) => k.family === family && k.whole && bits.startsWith(k.bits))) {
       for (let i = 0; i < bits.length; i++) if (flip(family, bits.slice(0, i))) made[i >> 3]! ^= 0x80 >> (i & 7);
-      inets.set(inetText(family, bytes)!, inetText(family, made)!);
+      // `fe80::` and `10.0.0.0` alone tell of nobody, and stand in texts as well-known prefixes
+      if (!isWellKnown(family, bits)) inets.set(inetText(family, bytes)!, inetText(family, made)!);
     }
     images.set(id, made);
     return made;
