@@ -1,5 +1,6 @@
 import { parseInet } from '../base/inet.ts';
-import { flagsOf, frameOf, processOf, toolDrop, tupleOf } from './drop-tools.ts';
+import type { Tuple } from '../model/event.ts';
+import { flagsOf, frameOf, isConsumed, processOf, toolDrop, tupleOf } from './drop-tools.ts';
 import type { EvidenceRecord, Frame, Reading, TraceRecord } from './evidence-record.ts';
 import { isObject, number, object, text, type Json } from './json-fields.ts';
 
@@ -45,10 +46,10 @@ function retis(event: Json, i: number): readonly EvidenceRecord[] | undefined {
   if (!isObject(event['common']) || !(isObject(event['kernel']) || isObject(event['userspace']) || isObject(event['startup']))) return undefined;
   const kernel = object(event, 'kernel');
   const drop = object(event, 'skb-drop');
-  if (!isObject(event['skb-drop'])) return [];
+  if (!isObject(event['skb-drop']) || isConsumed(text(drop, 'drop_reason'))) return [];
   const task = object(common, 'task');
   const skb = object(event, 'skb');
-  const dev = isObject(event['dev']) ? object(event, 'dev') : object(skb, 'dev');
+  const dev = isObject(event['dev']) ? object(event, 'dev') : isObject(skb['dev']) ? object(skb, 'dev') : { name: skb['dev_name'] };
   // a section of its own since v1.5
   const packet = isObject(event['packet']) ? object(event, 'packet') : object(skb, 'packet');
   const head = base64(text(packet, 'data') ?? text(packet, 'packet'));
@@ -56,21 +57,32 @@ function retis(event: Json, i: number): readonly EvidenceRecord[] | undefined {
   const pid = number(task, 'tgid') ?? number(task, 'pid');
   const subsystem = text(drop, 'subsys');
   const reason = text(drop, 'drop_reason');
+  const tuple = head === undefined ? headersOf(skb) : undefined;
   return [toolDrop('retis', {
     line: i + 1, time: BigInt(Math.trunc(number(common, 'timestamp') ?? i)), text: `${text(kernel, 'symbol') ?? 'skb:kfree_skb'} ${reason ?? ''} (line ${i + 1})`, cpu: number(common, 'smp_id') ?? 0,
     stack: stackOf(kernel['stack_trace']), ...(reason === undefined ? {} : { reason: subsystem === undefined ? reason : `${subsystem}/${reason}` }),
     ...(text(task, 'comm') === undefined ? {} : { comm: text(task, 'comm')! }), ...(pid === undefined ? {} : { tid: pid }),
-    told: { ...(head === undefined ? {} : { head }), ...(length === undefined ? {} : { length }), ...(text(dev, 'name') === undefined || text(dev, 'name') === '' ? {} : { interface: text(dev, 'name')! }) },
+    told: { ...(head === undefined ? {} : { head }), ...(tuple === undefined ? {} : { tuple }), ...(length === undefined ? {} : { length }), ...(text(dev, 'name') === undefined || text(dev, 'name') === '' ? {} : { interface: text(dev, 'name')! }) },
   })];
 }
 
-const FREED = /^(?:kfree_skb_reason|sk_skb_reason_drop|kfree_skb_list_reason)(?:\((?:SKB_DROP_REASON_)?(\w+)\)| \((\d+)\))?$/;
+/** Before the packet's bytes were kept: its headers, flat in `skb` (before 1.0) or in sections of it. */
+function headersOf(skb: Json): Tuple | undefined {
+  const ip = isObject(skb['ip']) ? object(skb, 'ip') : skb;
+  const source = text(ip, 'saddr'), destination = text(ip, 'daddr'), protocol = number(ip, 'protocol');
+  if (source === undefined || destination === undefined || protocol === undefined || parseInet(source) === undefined || parseInet(destination) === undefined) return undefined;
+  const section = protocol === 6 ? 'tcp' : 'udp';
+  const ports = isObject(skb[section]) ? object(skb, section) : skb;
+  return tupleOf(protocol, end(source, number(ports, 'sport')), end(destination, number(ports, 'dport')));
+}
+
+const FREED = /^(?:kfree_skb_reason|sk_skb_reason_drop|kfree_skb_list_reason|kfree_skb)(?:\((?:SKB_DROP_REASON_)?(\w+)\)| \((\d+)\))?$/;
 
 function pwru(event: Json, i: number): readonly EvidenceRecord[] | undefined {
   const name = text(event, 'func');
   if (name === undefined || text(event, 'skb') === undefined) return undefined;
   const freed = FREED.exec(name);
-  if (freed === null) return [];
+  if (freed === null || isConsumed(freed[1])) return [];
   const tuple = object(event, 'tuple');
   const source = text(tuple, 'saddr'), destination = text(tuple, 'daddr'), protocol = number(tuple, 'proto');
   const whole = source === undefined || destination === undefined || protocol === undefined || parseInet(source) === undefined || parseInet(destination) === undefined

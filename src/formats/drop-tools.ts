@@ -38,12 +38,12 @@ const LONGEST = 4096;
 const MOST_FRAMES = 128;
 /** Of one line that counts many; the rest is told as not described. */
 const MOST_COPIES = 1_000;
-const HEADERS = /^(?:Tracing tcp drops\. Hit Ctrl-C to end\.|TIME\s+PID\s+.*STATE.*|Attaching \d+ probes?\.\.\.|SKB\s+CPU\s+PROCESS\b.*|TIME\s+SKB\s+CPU\s+PROCESS\b.*|Kernel monitoring activated\.|Enabling monitoring\.\.\.|Issue Ctrl-C to stop monitoring|Waiting for activation ack\.\.\.\.*|dropwatch> ?.*|(?:Got|Received) .*|Initializing .*)$/;
+const HEADERS = /^(?:Tracing tcp drops\. Hit Ctrl-C to end\.|TIME\s+PID\s+.*STATE.*|Attaching \d+ probes?\.\.\.|SKB\s+CPU\s+PROCESS\b.*|TIME\s+SKB\s+CPU\s+PROCESS\b.*|Kernel monitoring activated\.|Enabling monitoring\.\.\.|Issue Ctrl-C to stop monitoring|Waiting for activation ack\.\.\.\.*|dropwatch> ?.*|(?:Got|Received) .*|Initializing .*|Setting alert mode|Alert mode successfully set|setting alert capture limit to \d+|Alert limit reached, deactivating!|Deactivation requested, turning off monitoring|Shutting down \.\.\.)$/;
 
 /** A drop that a tool has told, in the words of the trace readers: what it says goes into `told`. */
 export function toolDrop(tool: string, drop: { readonly line: number; readonly time: bigint; readonly text: string; readonly reason?: string; readonly place?: Frame; readonly stack?: readonly Frame[]; readonly comm?: string; readonly tid?: number; readonly cpu?: number; readonly protocol?: number; readonly skb?: string; readonly told?: TraceRecord['told'] }): TraceRecord {
   const fields = new Map<string, string>();
-  if (drop.place?.name !== undefined) fields.set('location', drop.place.offset === undefined ? drop.place.name : `${drop.place.name}+0x${drop.place.offset.toString(16)}`);
+  if (drop.place?.name !== undefined) fields.set('location', `${drop.place.name}${drop.place.offset === undefined ? '' : `+0x${drop.place.offset.toString(16)}`}${drop.place.module === undefined ? '' : ` [${drop.place.module}]`}`);
   else if (drop.place?.address !== undefined) fields.set('location', `0x${drop.place.address.toString(16)}`);
   if (drop.reason !== undefined) fields.set('reason', drop.reason);
   if (drop.protocol !== undefined) fields.set('protocol', String(drop.protocol));
@@ -72,7 +72,7 @@ function dropwatchCount(text: string, i: number): Part | undefined {
 
 /** `drop at: PLACE (0xADDRESS)`, then `key: value` lines up to an empty one. */
 function dropwatchPacket(lines: readonly string[], from: number): Part | undefined {
-  const head = /^drop at: (\S+) \((0x[0-9a-f]{1,16}|[\w-]+)\)$/.exec(lines[from]!);
+  const head = /^drop at: (\S+(?: \[[\w-]+\])?) \((0x[0-9a-f]{1,16}|[\w-]+)\)$/.exec(lines[from]!);
   if (head === null) return undefined;
   const values = new Map<string, string>();
   let end = from + 1;
@@ -124,17 +124,19 @@ function tcpdrop(lines: readonly string[], from: number): Part | undefined {
 
 /** pwru: `0xSKB CPU PROCESS [TIMESTAMP] [NETNS MARK IFACE PROTO MTU LEN] [TUPLE] FUNC [CALLER]`. Only what was freed with a reason. */
 const PWRU = /^(?:(\d{4}-\d\d-\d\dT[\d:.]+)\s+)?(0x[0-9a-f]{8,16})\s+(\d{1,5})\s+(\S{1,64})\s+(.*)$/;
-const META = /^(?:(\d{1,20})\s+)?(?:(\d{1,10}) +([0-9a-f]{1,8}) +(\S{1,64}?) +0x([0-9a-f]{4}) +(\d{1,6}) +(\d{1,7})\s+)?(.*)$/;
-const FREED = /(?:^|\s)(?:kfree_skb_reason|sk_skb_reason_drop|kfree_skb_list_reason)(?:\((?:SKB_DROP_REASON_)?(\w+)\)| \((\d+)\))(?:\s+(\S+))?/;
+/** Without --timestamp, which is the default, the network namespace is the first number. */
+const META = /^(?:(\d{1,20}) +(?=\d{1,10} +[0-9a-f]{1,8} +\S{1,64}? +0x))?(\d{1,10}) +([0-9a-f]{1,8}) +(\S{1,64}?) +0x([0-9a-f]{4}) +(\d{1,10}) +(\d{1,10})\s+(.*)$/;
+const BARE = /^(?:(\d{1,20})\s+)?()()()()()()(.*)$/;
+const FREED = /(?:^|\s)(?:kfree_skb_reason|sk_skb_reason_drop|kfree_skb_list_reason|kfree_skb)(?:\((?:SKB_DROP_REASON_)?(\w+)\)| \((\d+)\))?(?:\s+([A-Za-z_][\w.]*))?(?=\s|$)/;
 
 function pwru(lines: readonly string[], from: number): Part | undefined {
   const m = PWRU.exec(lines[from]!);
   if (m === null) return undefined;
-  const meta = META.exec(m[5]!)!;
-  const freed = FREED.exec(meta[8]!);
+  const meta = (META.exec(m[5]!) ?? BARE.exec(m[5]!))!.map((part) => (part === '' ? undefined : part));
+  const freed = FREED.exec(meta[8] ?? '');
   const { stack, next } = stackFrom(lines, from + 1);
-  if (freed === null) return { records: [], lines: next - from }; // on its way: not lost yet
-  const flow = /(\S+)->(\S+?)\((\w+)(?::[\w|]+)?\)/.exec(meta[8]!);
+  if (freed === null || isConsumed(freed[1])) return { records: [], lines: next - from }; // on its way: not lost yet
+  const flow = /(\S+)->(\S+?)\((\w+)(?::[\w|]+)?\)/.exec(meta[8] ?? '');
   const source = flow === null ? undefined : lastColon(flow[1]!), destination = flow === null ? undefined : lastColon(flow[2]!);
   const protocol = { tcp: 6, udp: 17, icmp: 1, icmp6: 58 }[flow?.[3] ?? ''];
   const tuple = source === undefined || destination === undefined || protocol === undefined ? undefined : tupleOf(protocol, source, destination);
@@ -152,10 +154,13 @@ function pwru(lines: readonly string[], from: number): Part | undefined {
   };
 }
 
-/** `~local/bin/curl:412`, `ping:33`, `<empty>:0` */
+/** Freed after use, or not yet dropped: no loss, though the same functions end it. */
+export const isConsumed = (reason: string | undefined): boolean => reason !== undefined && /^(?:SKB_)?(?:CONSUMED|NOT_DROPPED_YET)$/.test(reason);
+
+/** `~local/bin/curl:412`, `ping:33`, `<empty>:0`; before 2024 `[curl]` */
 export function processOf(text: string): readonly [comm: string, pid: number | undefined] {
   const m = /^(.*?):(\d{1,10})$/.exec(text);
-  const path = m?.[1] ?? text;
+  const path = m?.[1] ?? text.replace(/^\[(.*)\]$/, '$1');
   return [path === '<empty>' ? '<...>' : path.slice(path.lastIndexOf('/') + 1), m === null ? undefined : Number(m[2])];
 }
 

@@ -117,8 +117,45 @@ test('retis: the packet from its bytes, reason, stack and wall time', () => {
   assert.equal(recogniseEvidence('x', RETIS).unread, 0);
 });
 
+const fixture = (name: string): string => readFileSync(new URL(`../../fixtures/analyze/tools/${name}`, import.meta.url), 'utf8');
+const byPlace = (text: string): Record<string, number> => {
+  const counts: Record<string, number> = {};
+  for (const d of traces(text)) counts[`${d.fields.get('location')} ${d.fields.get('reason') ?? '-'}`] = (counts[`${d.fields.get('location')} ${d.fields.get('reason') ?? '-'}`] ?? 0) + 1;
+  return counts;
+};
+
+test('dropwatch on 6.1, packet mode: also drops in a module, each with its own time', () => {
+  const text = fixture('dropwatch-packet-6.1.txt');
+  assert.deepEqual(byPlace(text), { 'nft_do_chain+0x47f [nf_tables] NETFILTER_DROP': 10, '__udp4_lib_rcv+0x9a2 NO_SOCKET': 5, 'ip6_mc_input+0x1e8 NOT_SPECIFIED': 7 });
+  assert.equal(recogniseEvidence('x', text).unread, 1, 'the line that was cut when the guest was stopped');
+  const [first] = traces(text);
+  assert.deepEqual([first?.time, first?.told?.length], [BigInt(Date.UTC(2026, 10, 23, 5, 12, 31)) * 1_000_000n + 317_600_471n, 106]);
+});
+
+test('dropwatch on 6.1, summary mode: as many as it counted', () => {
+  const text = fixture('dropwatch-summary-6.1.txt');
+  assert.deepEqual(byPlace(text), { 'ip6_mc_input+0x1e8 -': 7, '__init_scratch_end+0x247af54f -': 13, '__udp4_lib_rcv+0x9a2 -': 5 });
+  assert.equal(recogniseEvidence('x', text).unread, 0);
+});
+
+/* Lines that users of pwru showed (cilium/pwru issue 429, pull request 148), and one as output.go prints it for a packet freed after use. */
+test('pwru without time stamps: interface and length; no reason; the older process column; what was consumed is no loss', () => {
+  const [bare] = traces('0xffff997d135cf300 17  ~system-x86:3433 4026531840 0          vgif_r2_1:13   0x0800 1500  100   172.16.0.1:0->172.16.0.2:0(icmp) sk_skb_reason_drop\n');
+  assert.deepEqual([bare?.cpu, bare?.tid, bare?.told?.interface, bare?.told?.length, bare?.fields.get('protocol'), bare?.fields.get('reason'), bare?.told?.tuple?.destination, bare?.time], [17, 3433, 'vgif_r2_1', 100, String(0x800), undefined, '172.16.0.2', 0n]);
+  const old = traces('0xffff936378692ce8 6 [curl]             nf_hook_slow 172.20.10.2:33918->1.1.1.1:4240(tcp)\n0xffff936378692ce8 6 [curl] kfree_skb_reason(SKB_DROP_REASON_NETFILTER_DROP) 172.20.10.2:33918->1.1.1.1:4240(tcp)\n');
+  assert.deepEqual(old.map((d) => [d.comm, d.fields.get('reason'), d.fields.get('location'), d.told?.tuple?.destinationPort]), [['curl', 'NETFILTER_DROP', undefined, 4240]]);
+  assert.deepEqual(traces('0xffff936378692ce8 6   ping:4711        4026531840 0               eth0:2      0x0800 1500  84    10.0.0.1:0->10.0.0.2:0(icmp) sk_skb_reason_drop(SKB_CONSUMED)\n'), []);
+  assert.deepEqual(traces('{"skb":"0xffff936378692ce8","process":"ping:4711","func":"sk_skb_reason_drop(SKB_CONSUMED)"}\n'), []);
+});
+
+/* The drop of retis-events/test_data/test_events.json (retis-org/retis), a flat skb section, shortened. */
+test('retis before 1.0: the flow from its headers', () => {
+  const [drop] = traces('{"common":{"smp_id":0,"task":{"comm":"napi/phy0-8197","pid":1360,"tgid":1360},"timestamp":23868955449721},"kernel":{"probe_type":"raw_tracepoint","symbol":"skb:kfree_skb"},"skb":{"daddr":"172.200.0.2","dev_name":"p1_r","etype":2048,"icmp_code":0,"icmp_type":0,"netns":4026535848,"protocol":1,"saddr":"172.200.0.3"},"skb-drop":{"drop_reason":"NO_SOCKET"}}\n');
+  assert.deepEqual([drop?.told?.tuple, drop?.told?.interface, drop?.fields.get('reason')], [{ family: 4, protocol: 1, source: '172.200.0.3', destination: '172.200.0.2' }, 'p1_r', 'NO_SOCKET']);
+});
+
 test('no cut, no changed byte and no strange JSON makes a reader throw', () => {
-  for (const text of [BPFTRACE, BCC, DROPWATCH, PWRU, PWRU_JSON, RETIS]) {
+  for (const text of [BPFTRACE, BCC, DROPWATCH, PWRU, PWRU_JSON, RETIS, fixture('dropwatch-packet-6.1.txt')]) {
     for (let n = 0; n < text.length; n += 13) {
       recogniseEvidence('x', text.slice(0, n));
       recogniseEvidence('x', `${text.slice(0, n)}"\\u0000{[${text.slice(n + 3)}`);
