@@ -89,7 +89,7 @@ test('every cause has a fault in the lab', { skip: only.length > 0 }, () => {
   assert.deepEqual(causes.map((c) => c.id).filter((id) => !NOT_FAULTS.test(id) && !faults.some((f) => f.cause === id)), []);
 });
 
-describe('a fault of each cause: verdict, culprit, a remedy that works, a look-alike that is quiet', { concurrency: 2 }, () => {
+describe('a fault of each cause: verdict, culprit, a remedy that works, a look-alike that is quiet', { concurrency: 3 }, () => {
   for (const [i, fault] of faults.entries()) {
     test(fault.cause, { timeout: 90_000 }, async (t) => {
       const prefix = `wdl${process.pid.toString(36)}${i.toString(36)}`;
