@@ -41,6 +41,15 @@ function watching(command: Command): Command {
   );
 }
 
+/** Where to answer HTTP; the same for every command that does. */
+function serving(command: Command, what: string, address: string): Command {
+  return command
+    .option('--listen <address[:port]>', `${what}; beyond this machine only with --tls or --insecure`, address)
+    .option('--tls <cert>', 'HTTPS with this certificate, a PEM file')
+    .option('--tls-key <key>', 'its private key, where it is a file of its own')
+    .option('--insecure', 'allow --listen beyond this machine without TLS');
+}
+
 /** What to show; the same live and from a recording. */
 function filtering(command: Command): Command {
   return command
@@ -88,22 +97,12 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
     .passThroughOptions()
     .action(async (command: string[], options) => (await import('./why.ts')).why(command, options));
 
-  watching(whydrop.command('serve'))
-    .description('the live watch, and recordings, in a browser on this machine')
-    .option('--listen <address[:port]>', 'where to listen; beyond this machine only with --tls or --insecure', '127.0.0.1')
-    .option('--tls <cert>', 'HTTPS with this certificate, a PEM file')
-    .option('--tls-key <key>', 'its private key, where it is a file of its own')
-    .option('--insecure', 'allow --listen beyond this machine without TLS')
+  serving(watching(whydrop.command('serve')).description('the live watch, and recordings, in a browser on this machine'), 'where to listen', '127.0.0.1')
     .option('--for <time>', 'end after this time', milliseconds)
     .argument('[file...]', 'recordings to look at')
     .action(async (files: string[], options) => (await import('./serve.ts')).serve(files, options));
 
-  watching(whydrop.command('agent'))
-    .description('the same for fleets: Prometheus metrics, and notices of incidents as JSON lines and to a webhook')
-    .option('--listen <address[:port]>', 'where /metrics answers; beyond this machine only with --tls or --insecure', '127.0.0.1:9478')
-    .option('--tls <cert>', 'HTTPS with this certificate, a PEM file')
-    .option('--tls-key <key>', 'its private key, where it is a file of its own')
-    .option('--insecure', 'allow --listen beyond this machine without TLS')
+  serving(watching(whydrop.command('agent')).description('the same for fleets: Prometheus metrics, and notices of incidents as JSON lines and to a webhook'), 'where /metrics answers', '127.0.0.1:9478')
     .option('--webhook <url>', 'also post each notice here; WHYDROP_WEBHOOK_AUTHORIZATION gives the Authorization header')
     .addOption(new Option('--severity <least>', 'tell of incidents from this severity on').choices(['info', 'warning', 'critical']).default('warning'))
     .option('--again <time>', 'of a loss that goes on, a notice this often', milliseconds, 3_600_000)

@@ -1,11 +1,9 @@
-import { renameSync } from 'node:fs';
 import { mono, netnsInode, type Mono, type Netns } from '../base/brand.ts';
 import { COUNT_KEY, COUNT_ROW, CALL, DROP, EXEC } from '../bpf/layout.ts';
 import type { HostRecord, RawRecord } from '../model/record.ts';
-import { isUnavailable } from '../model/unavailable.ts';
-import { createRecorder } from '../recording/file.ts';
 import { EnvironmentError, UsageError } from './exit.ts';
 import { openRecording } from './replay-command.ts';
+import { writeRecording } from './write-recording.ts';
 
 export interface Source {
   readonly name: string;
@@ -128,12 +126,7 @@ function patched(bytes: Uint8Array, size: number, timeAt: number, netnsAt: numbe
 /** `whydrop merge A B -o OUT`. */
 export function mergeCommand(paths: readonly string[], options: { readonly output: string }): void {
   const { records, hosts } = merge(paths.map((name) => ({ name, records: openRecording(name) })));
-  const aside = `${options.output}.${process.pid}.part`;
-  const recorder = createRecorder(aside);
-  if (isUnavailable(recorder)) throw new EnvironmentError(`${recorder.what}: ${recorder.why}`);
-  for (const record of records) recorder.write(record);
-  recorder.close();
-  renameSync(aside, options.output);
+  writeRecording(options.output, records);
   for (const h of hosts) process.stderr.write(`${h.name}: ${h.hostname}, ${(Number(h.last - h.first) / 1e9).toFixed(1)} s; its clock was moved by ${(Number(h.shift) / 1e9).toFixed(6)} s${h.renumbered > 0 ? `, ${h.renumbered} namespaces have new numbers` : ''}\n`);
   process.stderr.write(`wrote ${options.output}: times are as exact as the hosts' wall clocks were (NTP: milliseconds), so what happened first on two hosts is sure only beyond that\n`);
 }

@@ -1,14 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { renameSync } from 'node:fs';
 import type { RawRecord } from '../model/record.ts';
-import { isUnavailable } from '../model/unavailable.ts';
-import { createRecorder } from '../recording/file.ts';
 import { EnvironmentError, UsageError } from './exit.ts';
 import { createMapping, type Mapping } from './redact/mapping.ts';
 import { createRedaction, namesOfRecords } from './redact/records.ts';
 import { scan } from './redact/scan.ts';
 import { namesOf } from './redact/texts.ts';
 import { openRecording } from './replay-command.ts';
+import { writeRecording } from './write-recording.ts';
 
 export interface Redacted {
   readonly records: readonly RawRecord[];
@@ -55,12 +53,7 @@ export const redactedForSharing = (records: readonly RawRecord[]): readonly RawR
 /** `whydrop redact FILE -o OUT`. */
 export function redactCommand(path: string, options: { readonly output: string }): void {
   const { records, replaced, leftOut } = redact(openRecording(path));
-  const aside = `${options.output}.${process.pid}.part`;
-  const recorder = createRecorder(aside);
-  if (isUnavailable(recorder)) throw new EnvironmentError(`${recorder.what}: ${recorder.why}`);
-  for (const record of records) recorder.write(record);
-  recorder.close();
-  renameSync(aside, options.output);
+  writeRecording(options.output, records);
   process.stderr.write(`wrote ${options.output}: ${replaced.inet} addresses, ${replaced.mac} MAC addresses and ${replaced.names} names replaced; payload and command lines are gone; a scan found none of the originals\n`);
   for (const [what, count] of leftOut) process.stderr.write(`  left out (${count}): ${what}\n`);
   process.stderr.write('  kept: ports, protocols, times, pids, uids, counters, kernel symbols, loopback and multicast addresses\n');
