@@ -114,36 +114,32 @@ export function createSigns(limit: number): Signs {
     return sign;
   };
 
-  const join = (sign: Sign, call: CallEvent): Sign => {
-    if (sign.symptom.kind === 'drop') {
-      if (sign.symptom.call === undefined) sign.symptom = { ...sign.symptom, call };
-      // the victim whose packet it was now has an errno
-      for (const [key, victim] of sign.victims) {
-        if (victim.symptom.kind !== 'drop' || victim.symptom.call !== undefined || victim.symptom.drop.task.tid !== call.task.tid) continue;
-        const symptom = { ...victim.symptom, call };
-        sign.victims.delete(key);
-        const better = victimKey(symptom);
-        const known = sign.victims.get(better);
-        if (known === undefined) sign.victims.set(better, { symptom, count: victim.count });
-        else known.count += victim.count;
-        break;
-      }
-    }
-    if (call.time > sign.last) sign.last = call.time;
+  /** The victim whose packet it was now has an errno. */
+  const giveCall = (sign: Sign, call: CallEvent, isTheirs: (drop: DropEvent) => boolean): void => {
     changed.add(sign);
+    for (const [key, victim] of sign.victims) {
+      if (victim.symptom.kind !== 'drop' || victim.symptom.call !== undefined || !isTheirs(victim.symptom.drop)) continue;
+      const symptom = { ...victim.symptom, call };
+      sign.victims.delete(key);
+      const better = victimKey(symptom);
+      const known = sign.victims.get(better);
+      if (known === undefined) sign.victims.set(better, { symptom, count: victim.count });
+      else known.count += victim.count;
+      return;
+    }
+  };
+
+  const join = (sign: Sign, call: CallEvent): Sign => {
+    if (sign.symptom.kind === 'drop' && sign.symptom.call === undefined) sign.symptom = { ...sign.symptom, call };
+    giveCall(sign, call, (drop) => drop.task.tid === call.task.tid);
+    if (call.time > sign.last) sign.last = call.time;
     return sign;
   };
 
   /** A connection attempt whose SYNs or answers were dropped, here or in another namespace: the drop's victim is known now. */
   const joinAttempt = (sign: Sign, call: CallEvent): Sign => {
     const flows = waysOf(call);
-    for (const [key, victim] of sign.victims) {
-      if (victim.symptom.kind !== 'drop' || victim.symptom.call !== undefined || !flows.includes(connectionOf(victim.symptom.drop) ?? '')) continue;
-      sign.victims.delete(key);
-      sign.victims.set(`${key}|${call.errno}`, { symptom: { ...victim.symptom, call }, count: victim.count });
-      break;
-    }
-    changed.add(sign);
+    giveCall(sign, call, (drop) => flows.includes(connectionOf(drop) ?? ''));
     return sign;
   };
 

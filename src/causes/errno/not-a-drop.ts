@@ -4,7 +4,7 @@ import { inNetns, iproute, netnsText } from '../../evidence/netns.ts';
 import { addresses, isOwn } from '../../evidence/socket/addresses.ts';
 import { plainAddress } from '../../evidence/socket/flow.ts';
 import { callLine } from '../../evidence/socket/lines.ts';
-import { sysctlNumber } from '../../evidence/socket/sysctl.ts';
+import { lastSysctl } from '../../evidence/network/sysctl.ts';
 import type { Cause } from '../../model/cause.ts';
 import type { CallEvent } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
@@ -73,7 +73,7 @@ function option(call: CallEvent, evidence: Evidence): Finding | undefined {
   if (call.errno === 'ENODEV') return found('No interface fits: the address or index that it names is on none that is up, and no route leads to the group. It does not receive the group.', process('no interface for the group'), [{ text: `Let ${call.task.comm} name an interface that is up, or give the group a route: ip route add 224.0.0.0/4 dev DEV.`, risk: 'low' }]);
   if (call.errno === 'ENOBUFS') {
     const key = 'net.ipv4.igmp_max_memberships';
-    const limit = sysctlNumber(evidence, call.netns, 'net/ipv4/igmp_max_memberships');
+    const limit = lastSysctl(evidence, call.netns, 'net/ipv4/igmp_max_memberships');
     const now = limit === undefined ? '' : ` = ${limit}`;
     return found(`One socket may be in no more groups than ${key}${now} allows. It does not receive the group.`, { kind: 'sysctl', text: `${key}${now} in ${where}: ${who} wants to join more groups with one socket`, name: key, value: limit, pid: call.task.pid }, [
       { text: 'Allow more groups for each socket.', command: inNetns(evidence, call.netns, `sysctl -w ${key}=${Math.max(256, (limit ?? 20) * 8)}`), ...(limit === undefined ? {} : { undo: inNetns(evidence, call.netns, `sysctl -w ${key}=${limit}`) }), risk: 'low' },

@@ -3,7 +3,7 @@ import { identityOf, processFacts } from '../../evidence/process/facts.ts';
 import { processName, processText } from '../../evidence/process/words.ts';
 import { capabilityText, privilegeOf } from '../../evidence/security/privilege.ts';
 import { callLine } from '../../evidence/socket/lines.ts';
-import { sysctlNumber, sysctlNumbers } from '../../evidence/socket/sysctl.ts';
+import { lastSysctl, sysctlNumbers } from '../../evidence/network/sysctl.ts';
 import { shellQuote } from '../../base/text.ts';
 import type { Cause } from '../../model/cause.ts';
 import type { CallEvent } from '../../model/event.ts';
@@ -15,7 +15,7 @@ import { isUnavailable } from '../../model/unavailable.ts';
 function judge(call: CallEvent, evidence: Evidence): Finding {
   if (call.errno !== 'EPERM' && call.errno !== 'EACCES') return NOT_APPLICABLE;
   if (isPingSocket(call)) return pingSocket(call, evidence);
-  const start = call.syscall === 'bind' ? sysctlNumber(evidence, call.netns, 'net/ipv4/ip_unprivileged_port_start') : undefined;
+  const start = call.syscall === 'bind' ? lastSysctl(evidence, call.netns, 'net/ipv4/ip_unprivileged_port_start') : undefined;
   const privilege = privilegeOf(call, start);
   const facts = processFacts(evidence, call.task.pid);
   if (privilege === undefined || privilege.anyOf.length === 0) return NOT_APPLICABLE;
@@ -73,7 +73,7 @@ function isPingSocket(call: CallEvent): boolean {
 /** ping(8) tries this socket first and takes a raw one when it is refused: a loss only for who has no CAP_NET_RAW either. */
 function pingSocket(call: CallEvent, evidence: Evidence): Finding {
   const facts = processFacts(evidence, call.task.pid);
-  const range = sysctlNumbers(evidence, call.netns, 'net/ipv4/ping_group_range');
+  const range = sysctlNumbers(evidence, call.netns, 'net/ipv4/ping_group_range', 'any');
   // ping gives its capabilities up once it has a socket: that it has none now says nothing. If its raw socket fails too, that call tells.
   const falls = /ping/.test(call.task.comm);
   const raw = falls || call.task.uid === 0 || isUnavailable(facts) || facts.capabilities.includes('CAP_NET_RAW');

@@ -1,7 +1,7 @@
 import { inNetns, netnsText } from '../../evidence/netns.ts';
 import { dropLine, socketLine } from '../../evidence/socket/lines.ts';
 import { holderOf } from '../../evidence/socket/owner.ts';
-import { sysctlNumber } from '../../evidence/socket/sysctl.ts';
+import { lastSysctl } from '../../evidence/network/sysctl.ts';
 import { bothFamilies, receiverOf, socketText } from '../../evidence/socket/table.ts';
 import { hindranceOf, hindranceRemedy } from '../../evidence/process/state.ts';
 import { processName, processText } from '../../evidence/process/words.ts';
@@ -26,7 +26,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   } else return NOT_APPLICABLE;
 
   const list = bothFamilies(evidence, symptom.netns, 'tcp-listen');
-  const somaxconn = sysctlNumber(evidence, symptom.netns, 'net/core/somaxconn');
+  const somaxconn = lastSysctl(evidence, symptom.netns, 'net/core/somaxconn');
   if (isUnavailable(list)) return cannotTell(unavailableText(list), 'the accept queues of the listeners (ss -ltn)');
   const earlier = bothFamilies(evidence, symptom.netns, 'tcp-listen', 'before');
   if (symptom.kind === 'drop' && symptom.drop.packet.ip !== undefined && symptom.drop.packet.transport?.kind === 'tcp') {

@@ -3,7 +3,7 @@ import { addresses, broadcastOf, isOwn } from '../../evidence/socket/addresses.t
 import { flowText, isChatter, plainAddress } from '../../evidence/socket/flow.ts';
 import { callLine, dropLine, socketLine } from '../../evidence/socket/lines.ts';
 import { holderOf } from '../../evidence/socket/owner.ts';
-import { sysctlNumbers } from '../../evidence/socket/sysctl.ts';
+import { sysctlNumbers } from '../../evidence/network/sysctl.ts';
 import { accepts, bothFamilies, listenersOn, socketText } from '../../evidence/socket/table.ts';
 import { recreateWithPort, udpTunnels, type UdpTunnel } from '../../evidence/socket/tunnels.ts';
 import { processText } from '../../evidence/process/words.ts';
@@ -48,7 +48,7 @@ function judgeDrop(drop: DropEvent, evidence: Evidence): Finding {
   const list = bothFamilies(evidence, drop.netns, transport.kind === 'udp' ? 'udp' : 'tcp-listen');
   const own = addresses(evidence, drop.netns);
   const tunnels = transport.kind === 'udp' ? udpTunnels(evidence, drop.netns) : [];
-  const range = sysctlNumbers(evidence, drop.netns, 'net/ipv4/ip_local_port_range');
+  const range = sysctlNumbers(evidence, drop.netns, 'net/ipv4/ip_local_port_range', 'any');
 
   const chatter = isChatter(drop.packet, (a) => !isUnavailable(own) && broadcastOf(own, a) !== undefined);
   if (chatter) {

@@ -3,7 +3,7 @@ import { inNetns, netnsText } from '../../evidence/netns.ts';
 import { addresses, isOwn } from '../../evidence/socket/addresses.ts';
 import { plainAddress } from '../../evidence/socket/flow.ts';
 import { callLine } from '../../evidence/socket/lines.ts';
-import { sysctlNumbers } from '../../evidence/socket/sysctl.ts';
+import { sysctlNumbers } from '../../evidence/network/sysctl.ts';
 import { bothFamilies } from '../../evidence/socket/table.ts';
 import { identityOf } from '../../evidence/process/facts.ts';
 import { processText } from '../../evidence/process/words.ts';
@@ -21,7 +21,7 @@ function judge(call: CallEvent, evidence: Evidence): Finding {
   const to = splitEndpoint(call.destination ?? call.socket?.remote ?? '');
   if (call.syscall === 'bind' && to?.port !== undefined && to.port !== 0) return NOT_APPLICABLE; // it asked for one port: socket.address-in-use
   const tcp = call.socket === undefined ? call.syscall === 'connect' || call.syscall === 'listen' : call.socket.protocol === 6;
-  const range = sysctlNumbers(evidence, call.netns, RANGE);
+  const range = sysctlNumbers(evidence, call.netns, RANGE, 'any');
   const reserved = evidence.answer({ topic: 'sysctl', netns: call.netns, argument: 'net/ipv4/ip_local_reserved_ports' });
   const list = bothFamilies(evidence, call.netns, tcp ? 'tcp' : 'udp');
   const own = addresses(evidence, call.netns);

@@ -2,7 +2,7 @@ import { netnsText } from '../../evidence/netns.ts';
 import { plainAddress } from '../../evidence/socket/flow.ts';
 import { dropLine, socketLine } from '../../evidence/socket/lines.ts';
 import { holderOf, receiverProcess, receiverSocket } from '../../evidence/socket/owner.ts';
-import { sysctlNumber } from '../../evidence/socket/sysctl.ts';
+import { lastSysctl } from '../../evidence/network/sysctl.ts';
 import { bothFamilies, socketText } from '../../evidence/socket/table.ts';
 import { hindranceOf, hindranceRemedy } from '../../evidence/process/state.ts';
 import { processName, processText } from '../../evidence/process/words.ts';
@@ -74,8 +74,8 @@ export function mostDrops(list: readonly Socket[]): Socket | undefined {
 }
 
 function verdict(evidence: Evidence, full: Full, how: 'buffer' | 'window'): Finding {
-  const defaultSize = sysctlNumber(evidence, full.netns, 'net/core/rmem_default') ?? sysctlNumber(evidence, evidence.host.home, 'net/core/rmem_default');
-  const largest = sysctlNumber(evidence, full.netns, 'net/core/rmem_max');
+  const defaultSize = lastSysctl(evidence, full.netns, 'net/core/rmem_default') ?? lastSysctl(evidence, evidence.host.home, 'net/core/rmem_default');
+  const largest = lastSysctl(evidence, full.netns, 'net/core/rmem_max');
   const process = isUnavailable(full.process) ? undefined : full.process;
   const hindrance = process === undefined ? undefined : hindranceOf(evidence, process.pid);
   if (how === 'window' && hindrance === undefined) return NOT_APPLICABLE; // a sender's probe of a closed window is how TCP works
@@ -122,7 +122,7 @@ function verdict(evidence: Evidence, full: Full, how: 'buffer' | 'window'): Find
 function protocolMemory(drop: DropEvent, evidence: Evidence): Finding {
   const tcp = drop.packet.transport?.kind === 'tcp';
   const name = tcp ? 'net.ipv4.tcp_mem' : 'net.ipv4.udp_mem';
-  const limit = sysctlNumber(evidence, evidence.host.home, name.replaceAll('.', '/'));
+  const limit = lastSysctl(evidence, evidence.host.home, name.replaceAll('.', '/'));
   return {
     outcome: 'found',
     confidence: 0.9,

@@ -1,6 +1,6 @@
 import { netnsText, inNetns } from '../../evidence/netns.ts';
 import { holderOf } from '../../evidence/socket/owner.ts';
-import { sysctlNumber } from '../../evidence/socket/sysctl.ts';
+import { lastSysctl } from '../../evidence/network/sysctl.ts';
 import { bothFamilies, socketText } from '../../evidence/socket/table.ts';
 import { processText } from '../../evidence/process/words.ts';
 import type { Evidence } from '../../model/evidence.ts';
@@ -18,8 +18,8 @@ import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
 export function judgeSynQueue(symptom: CounterSymptom, evidence: Evidence): Finding {
   const full = symptom.counter.endsWith('TCPReqQFullDrop');
   const list = bothFamilies(evidence, symptom.netns, 'tcp');
-  const cookies = sysctlNumber(evidence, symptom.netns, 'net/ipv4/tcp_syncookies');
-  const most = sysctlNumber(evidence, symptom.netns, 'net/ipv4/tcp_max_syn_backlog');
+  const cookies = lastSysctl(evidence, symptom.netns, 'net/ipv4/tcp_syncookies');
+  const most = lastSysctl(evidence, symptom.netns, 'net/ipv4/tcp_max_syn_backlog');
   if (isUnavailable(list)) return cannotTell(unavailableText(list), 'the open handshakes (ss -tn state syn-recv)');
   const open = list.filter((s) => s.state === 'syn-recv' || s.state === 'new-syn-recv');
   const busiest = busiestListener(list, open);

@@ -5,7 +5,7 @@ import { plainAddress } from '../../evidence/socket/flow.ts';
 import { dropLine } from '../../evidence/socket/lines.ts';
 import { manglerRemedy, manglers } from '../../evidence/socket/manglers.ts';
 import { holderOf } from '../../evidence/socket/owner.ts';
-import { sysctlNumber } from '../../evidence/socket/sysctl.ts';
+import { lastSysctl } from '../../evidence/network/sysctl.ts';
 import { accepts, bothFamilies, listenersOn } from '../../evidence/socket/table.ts';
 import { processText } from '../../evidence/process/words.ts';
 import type { Cause } from '../../model/cause.ts';
@@ -33,7 +33,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   const server = process === undefined ? `the socket on tcp ${at}` : `${processText(process)} on tcp ${at}`;
   const there = sender === undefined || isUnavailable(sender) || sender.netns === drop.netns ? undefined : sender.netns;
   const key = 'net.ipv4.ip_default_ttl';
-  const sends = there === undefined || ip.version === 6 ? undefined : sysctlNumber(evidence, there, key.replaceAll('.', '/'));
+  const sends = there === undefined || ip.version === 6 ? undefined : lastSysctl(evidence, there, key.replaceAll('.', '/'));
   const rule = isUnavailable(rules) ? undefined : rules[0];
   const remedies: Remedy[] = [];
   if (rule !== undefined) remedies.push(manglerRemedy(evidence, drop.netns, rule));

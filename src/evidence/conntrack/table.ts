@@ -5,7 +5,7 @@ import type { ConntrackEntry, Tuple } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
 import { ask } from '../fact.ts';
-import { sysctlNumber } from '../socket/sysctl.ts';
+import { lastSysctl, sysctlNumber } from '../network/sysctl.ts';
 import { sameExchange } from './tuple.ts';
 
 /** A table that was read so lately is new enough: entries live for seconds at least, and a long one takes time to read. */
@@ -55,8 +55,8 @@ export interface Occupancy {
 /** How full the table of a namespace is and who fills it. The limit is one number for the host, compared with each namespace's own count. */
 export function occupancy(evidence: Evidence, netns: Netns): Maybe<Occupancy> {
   const table = conntrackTable(evidence, netns);
-  const limit = sysctlNow(evidence, netns, 'net/netfilter/nf_conntrack_max');
-  const count = sysctlNow(evidence, netns, 'net/netfilter/nf_conntrack_count');
+  const limit = sysctlNumber(evidence, netns, 'net/netfilter/nf_conntrack_max');
+  const count = sysctlNumber(evidence, netns, 'net/netfilter/nf_conntrack_count');
   if (isUnavailable(limit)) return limit;
   if (isUnavailable(count)) return count;
   const entries = isUnavailable(table) ? [] : table.entries;
@@ -68,17 +68,8 @@ export function occupancy(evidence: Evidence, netns: Netns): Maybe<Occupancy> {
   };
 }
 
-/** Read after the symptom: these move. */
-function sysctlNow(evidence: Evidence, netns: Netns, path: string): Maybe<number> {
-  const answer = evidence.answer(ask('sysctl', netns, path));
-  if (isUnavailable(answer)) return answer;
-  const text = typeof answer.body === 'string' ? answer.body : new TextDecoder().decode(answer.body);
-  const value = Number(text.replace(/^.*=/, '').trim() || NaN);
-  return Number.isFinite(value) ? value : { unavailable: 'malformed', what: `reading sysctl ${path}`, why: `${JSON.stringify(text.slice(0, 40))} is not a number` };
-}
-
 export function sysctlOf(evidence: Evidence, netns: Netns, name: string): number | undefined {
-  return sysctlNumber(evidence, netns, `net/netfilter/${name}`);
+  return lastSysctl(evidence, netns, `net/netfilter/${name}`);
 }
 
 function holders(addresses: readonly string[]): readonly Holder[] {

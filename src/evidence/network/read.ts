@@ -50,8 +50,8 @@ export function procLines(e: Evidence, n: Netns, path: string, age: Age = 'fresh
 }
 
 /** Sysctls by path; `path` may hold `*`. */
-export function sysctls(e: Evidence, n: Netns, path: string): Maybe<ReadonlyMap<string, string>> {
-  const pairs = list(e, of('sysctl', n, path), 'fresh', (s) => ({ values: [decodeSysctl(s, path)], status: 'ok' }));
+export function sysctls(e: Evidence, n: Netns, path: string, age: Age = 'fresh'): Maybe<ReadonlyMap<string, string>> {
+  const pairs = list(e, of('sysctl', n, path), age, (s) => ({ values: [decodeSysctl(s, path)], status: 'ok' }));
   return isUnavailable(pairs) ? pairs : pairs[0] ?? new Map<string, string>();
 }
 

@@ -3,7 +3,7 @@ import { shellQuote } from '../../base/text.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { isUnavailable, type Maybe } from '../../model/unavailable.ts';
 import { inNetns } from '../netns.ts';
-import { sysctls } from './read.ts';
+import { sysctls, type Age } from './read.ts';
 
 /**
  * How `conf/all` and `conf/IFACE` make the value that counts (include/linux/inetdevice.h: IN_DEV_MAXCONF, IN_DEV_ORCONF,
@@ -53,12 +53,25 @@ export function ipv6Conf(evidence: Evidence, netns: Netns, name: string, device:
   return { name, all: a, device: d, effective: d, key: key('ipv6', device, name), allKey: key('ipv6', 'all', name) };
 }
 
-/** One value; the first number of several. */
-export function sysctlNumber(evidence: Evidence, netns: Netns, path: string): Maybe<number> {
-  const values = sysctls(evidence, netns, path);
+/** The numbers in one sysctl: `net/ipv4/ip_local_port_range` is 32768 and 60999. */
+export function sysctlNumbers(evidence: Evidence, netns: Netns, path: string, age: Age = 'fresh'): Maybe<readonly number[]> {
+  const values = sysctls(evidence, netns, path, age);
   if (isUnavailable(values)) return values;
-  const n = Number((values.get(path) ?? '').split(/\s/)[0] || NaN);
-  return Number.isNaN(n) ? { unavailable: 'missing', what: `reading ${path}`, why: 'no number there' } : n;
+  const text = values.get(path) ?? '';
+  const numbers = text.split(/\s+/).filter((word) => word !== '').map(Number);
+  return numbers.length > 0 && numbers.every((n) => Number.isFinite(n)) ? numbers : { unavailable: 'malformed', what: `reading ${path}`, why: `${JSON.stringify(text.slice(0, 40))} is not a number` };
+}
+
+/** One number; the first of several. */
+export function sysctlNumber(evidence: Evidence, netns: Netns, path: string): Maybe<number> {
+  const numbers = sysctlNumbers(evidence, netns, path);
+  return isUnavailable(numbers) ? numbers : numbers[0] ?? NaN;
+}
+
+/** The first number of a sysctl as it was last read, however long ago: a limit that seldom changes, good for words. */
+export function lastSysctl(evidence: Evidence, netns: Netns, path: string): number | undefined {
+  const numbers = sysctlNumbers(evidence, netns, path, 'any');
+  return isUnavailable(numbers) ? undefined : numbers[0];
 }
 
 /** `ip netns exec blue sysctl -w a=1 b=2` */

@@ -7,7 +7,7 @@ import { routeGet, xfrmPolicies } from '../network/read.ts';
 import { processFacts } from '../process/facts.ts';
 import { addresses, broadcastOf } from '../socket/addresses.ts';
 import { plainAddress } from '../socket/flow.ts';
-import { sysctlNumber } from '../socket/sysctl.ts';
+import { lastSysctl } from '../network/sysctl.ts';
 import { splitEndpoint } from '../../base/inet.ts';
 import { privilegeOf } from './privilege.ts';
 
@@ -44,7 +44,7 @@ export function eliminate(evidence: Evidence, call: CallEvent): Elimination {
 
   const process = processFacts(evidence, call.task.pid);
   const facts = look(process, `the process (pid ${call.task.pid})`);
-  const start = call.syscall === 'bind' ? sysctlNumber(evidence, call.netns, 'net/ipv4/ip_unprivileged_port_start') : undefined;
+  const start = call.syscall === 'bind' ? lastSysctl(evidence, call.netns, 'net/ipv4/ip_unprivileged_port_start') : undefined;
   const privilege = privilegeOf(call, start);
   if (privilege === undefined) cleared.push(`${call.syscall} of this kind needs no capability`);
   else if (facts !== undefined && privilege.anyOf.some((c) => facts.capabilities.includes(c))) cleared.push(`the process has the capability for ${privilege.what}`);
