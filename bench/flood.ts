@@ -4,7 +4,8 @@
  * the bare runs just before and after; medians of the rounds, and the ratio to bpftrace counting by location.
  *
  * Then exactness: senders on all CPUs, IPv4 and IPv6, for SECONDS (60): what they were refused against what whydrop counted,
- * what it missed by its own word, and the CPU that it used.
+ * what it missed by its own word, and the CPU that it used. And the same flood for a quarter of that before the live view of a
+ * terminal, for what its drawing costs.
  *
  * Needs root, gcc, bpftrace, perf. Run: npm run bench -- flood
  */
@@ -96,11 +97,38 @@ async function cost(sender: string): Promise<void> {
 }
 
 /** One sender of one flow; resolves with what it was refused. */
-function send(sender: string, cpu: number, address: string): Promise<Flood> {
-  const child = spawn('ip', ['netns', 'exec', NS, sender, '0', String(cpu), address, String(SECONDS)], { stdio: ['ignore', 'pipe', 'inherit'] });
+function send(sender: string, cpu: number, address: string, forSeconds: number): Promise<Flood> {
+  const child = spawn('ip', ['netns', 'exec', NS, sender, '0', String(cpu), address, String(forSeconds)], { stdio: ['ignore', 'pipe', 'inherit'] });
   let out = '';
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
   return new Promise((done) => child.once('exit', () => done(JSON.parse(out) as Flood)));
+}
+
+/** One IPv4 and one IPv6 flow on each CPU. */
+function sendAll(sender: string, seconds: number): Promise<readonly Flood[]> {
+  const cpus = Array.from({ length: availableParallelism() }, (_, cpu) => cpu);
+  return Promise.all(cpus.flatMap((cpu) => ['127.0.0.1', '::1'].map((address) => send(sender, cpu, address, seconds))));
+}
+
+/** The live view in a terminal of its own: script(1) gives it one and throws away what is drawn. */
+async function view(sender: string): Promise<void> {
+  const terminal = spawn('script', ['-qec', `stty rows 40 cols 120; exec ${root}whydrop watch --netns ${NS}`, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  let drawn = 0;
+  await new Promise<void>((done) => {
+    terminal.stdout.on('data', (chunk: Buffer) => {
+      drawn += chunk.length;
+      if (drawn > 1_000) done();
+    });
+  });
+  const pid = Number(sh('ps', '-o', 'pid=', '--ppid', String(terminal.pid)));
+  await sleep(2_000);
+  const drawnBefore = drawn, before = cpuSeconds(pid), began = performance.now();
+  const made = (await sendAll(sender, SECONDS / 4)).reduce((sum, { refused }) => sum + refused, 0);
+  const seconds = (performance.now() - began) / 1000;
+  console.log(`the live view, ${Math.round(made / seconds).toLocaleString('en')} drops a second: whydrop used ${(((cpuSeconds(pid) - before) / seconds) * 100).toFixed(1)} % of a core and drew ${((drawn - drawnBefore) / 1000 / seconds).toFixed(1)} kB a second`);
+  const exit = new Promise((done) => terminal.once('exit', done));
+  process.kill(pid, 'SIGINT');
+  await exit;
 }
 
 async function exactness(sender: string): Promise<void> {
@@ -108,14 +136,13 @@ async function exactness(sender: string): Promise<void> {
   await sleep(500);
   const pid = watch.child.pid ?? 0;
   const before = cpuSeconds(pid), began = performance.now();
-  const senders: Promise<Flood>[] = [];
-  for (let cpu = 0; cpu < availableParallelism(); cpu++) for (const address of ['127.0.0.1', '::1']) senders.push(send(sender, cpu, address));
-  const made = (await Promise.all(senders)).reduce((sum, { refused }) => sum + refused, 0);
+  const floods = await sendAll(sender, SECONDS);
+  const made = floods.reduce((sum, { refused }) => sum + refused, 0);
   const seconds = (performance.now() - began) / 1000, used = cpuSeconds(pid) - before;
   await sleep(500);
   const summary = await watch.stop();
   const counted = summary.incidents.filter((i) => i.cause.id === 'netfilter.rule-drop').reduce((sum, i) => sum + i.count, 0);
-  console.log(`${senders.length} flows on ${availableParallelism()} CPUs for ${seconds.toFixed(0)} s, ${Math.round(made / seconds).toLocaleString('en')} drops a second: ${made} made, ${counted} counted`);
+  console.log(`${floods.length} flows on ${availableParallelism()} CPUs for ${seconds.toFixed(0)} s, ${Math.round(made / seconds).toLocaleString('en')} drops a second: ${made} made, ${counted} counted`);
   for (const { source, count, text } of summary.loss) console.log(`  ${source}: ${count} ${text}`);
   console.log(`  whydrop used ${((used / seconds) * 100).toFixed(1)} % of a core`);
   if (made !== counted) throw new Error(`${made} drops made, ${counted} counted`);
@@ -130,6 +157,7 @@ try {
   for (const tables of ['iptables', 'ip6tables']) sh('ip', 'netns', 'exec', NS, tables, '-A', 'OUTPUT', '-p', 'udp', '--dport', '9000', '-j', 'DROP');
   if (ROUNDS > 0) await cost(sender);
   if (SECONDS > 0) await exactness(sender);
+  if (SECONDS > 0) await view(sender);
 } finally {
   spawnSync('ip', ['netns', 'del', NS]);
   rmSync(folder, { recursive: true });

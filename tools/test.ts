@@ -39,9 +39,15 @@ async function runFiles(files: readonly string[], concurrency: number): Promise<
   const tallies = new Map<string, Tally>(files.map((file) => [file, { passed: 0, skipped: 0, failures: [] }]));
   await new Promise<void>((done) => {
     const stream = run({ files: [...files], concurrency, cwd: root, timeout: 600_000 });
-    const of = (file: string | undefined): Tally => {
-      const tally = tallies.get(file ?? '') ?? { passed: 0, skipped: 0, failures: [] };
-      tallies.set(file ?? '', tally);
+    // a test that several files share is told with the file where it is written, not with the one that runs
+    let running = '';
+    stream.on('test:dequeue', (e) => {
+      if (files.includes(e.name)) running = e.name;
+    });
+    const of = (written: string | undefined): Tally => {
+      const file = written !== undefined && files.includes(written) ? written : running;
+      const tally = tallies.get(file) ?? { passed: 0, skipped: 0, failures: [] };
+      tallies.set(file, tally);
       return tally;
     };
     stream.on('test:pass', (e) => {
