@@ -4,7 +4,9 @@ import { cause as notADrop } from '../../src/causes/errno/not-a-drop.ts';
 import { cause as echoIgnored } from '../../src/causes/icmp/echo-ignored.ts';
 import { cause as sourceRoute } from '../../src/causes/ip/source-route-refused.ts';
 import { cause as blackhole } from '../../src/causes/route/blackhole.ts';
+import { cause as martianSource } from '../../src/causes/route/martian-source.ts';
 import { cause as noRoute } from '../../src/causes/route/no-route.ts';
+import { cause as prohibit } from '../../src/causes/route/prohibit.ts';
 import { cause as unreachable } from '../../src/causes/route/unreachable.ts';
 import { cause as ttlExceeded } from '../../src/causes/ip/ttl-exceeded.ts';
 import { cause as mtuExceeded } from '../../src/causes/ip/mtu-exceeded.ts';
@@ -29,10 +31,49 @@ test('a policy rule for a port that says unreachable: ENETUNREACH, unlike a rout
     return { ...s, call: { ...s.call, socket: { address: 1n as never, family: 2, protocol, local: '0.0.0.0:40000' } } };
   };
   const f = found(judged(unreachable, two, send(9000, 17), [rules]));
-  assert.match(f.culprit.text, /60: from all ipproto 17 dport 9000 unreachable/);
+  assert.match(f.culprit.text, /60: from all ipproto udp dport 9000 unreachable/);
   assert.equal(command(f), 'ip -n net-a rule del pref 60');
   innocent(judged(unreachable, two, send(53, 17), [rules]));
   innocent(judged(unreachable, two, send(9000, 6), [rules]));
+});
+
+test('a policy rule for some users refuses those only, and is put back as it was', () => {
+  const rules = listing(two, 'a', 'rule', '[{"priority":0,"src":"all","table":"local"},{"priority":40,"src":"all","tos":"0x10","uid_start":4000,"uid_end":5000,"action":"unreachable"},{"priority":41,"src":"all","uid_start":4000,"uid_end":5000,"action":"unreachable"},{"priority":32766,"src":"all","table":"main"}]');
+  const send = (uid: number) => {
+    const s = callIn(two, 'a', 'ENETUNREACH', '10.0.0.2:9000');
+    return { ...s, call: { ...s.call, task: { ...s.call.task, uid } } };
+  };
+  assert.match(found(judged(unreachable, two, send(4321), [rules])).culprit.text, /41: from all uidrange 4000-5000 unreachable/);
+  innocent(judged(unreachable, two, send(0), [rules]));
+  const tos = listing(two, 'a', 'rule', '[{"priority":40,"src":"all","tos":"0x10","action":"unreachable"},{"priority":32766,"src":"all","table":"main"}]');
+  const s = dropIn(two, 'a', { reason: 'NOT_SPECIFIED', symbol: 'ip_error', device: 'eth0', from: 'eth0', packet: packet('10.0.0.2', '10.0.7.7') });
+  const f = found(judged(unreachable, two, { ...s, drop: { ...s.drop, packet: { ...s.drop.packet, ip: { ...s.drop.packet.ip!, tos: 0x10 } } } }, [tos]));
+  assert.equal(f.remedies[0]?.undo, 'ip -n net-a rule add from all tos 0x10 unreachable pref 40');
+});
+
+test('the policy rule that leads to the table of a refusing route is named with it', () => {
+  const rules = listing(two, 'a', 'rule', '[{"priority":0,"src":"all","table":"local"},{"priority":40,"src":"10.0.0.1","table":"100"},{"priority":32766,"src":"all","table":"main"}]');
+  const route = (table: string) => listing(two, 'a', 'route', `[{"type":"prohibit","dst":"10.9.0.0/16","table":"${table}","flags":[]},{"type":"unicast","dst":"10.0.0.0/24","dev":"eth0","table":"main","scope":"link","flags":[]}]`);
+  const s = callIn(two, 'a', 'EACCES', '10.9.0.9:9000');
+  const from = { ...s, call: { ...s.call, socket: { address: 1n as never, family: 2, protocol: 17, local: '10.0.0.1:40000' } } };
+  assert.match(found(judged(prohibit, two, from, [rules, route('100')])).explanation, /The policy rule 40: from 10\.0\.0\.1\/32 lookup 100 sends them to that table/);
+  assert.doesNotMatch(found(judged(prohibit, two, from, [rules, route('main')])).explanation, /sends them to that table/);
+});
+
+test('a rule before the local table keeps a host from its own address; a foreign one is a matter of forwarding', () => {
+  const rules = listing(two, 'b', 'rule', '[{"priority":0,"src":"all","dst":"10.0.0.2","table":"33"},{"priority":10,"src":"all","table":"local"},{"priority":32766,"src":"all","table":"main"}]');
+  const route = listing(two, 'b', 'route', '[{"type":"blackhole","dst":"10.0.0.2","table":"33","flags":[]},{"type":"local","dst":"10.0.0.2","dev":"eth0","table":"local","scope":"host","flags":[]},{"type":"unicast","dst":"10.0.0.0/24","dev":"eth0","table":"main","scope":"link","flags":[]}]');
+  const hit = (to: string) => dropIn(two, 'b', { reason: 'IP_INADDRERRORS', symbol: 'ip_error', device: 'eth0', from: 'eth0', packet: packet('10.0.0.1', to) });
+  assert.match(found(judged(blackhole, two, hit('10.0.0.2'), [rules, route])).culprit.text, /^blackhole 10\.0\.0\.2.* table 33/);
+  innocent(judged(blackhole, two, hit('10.0.0.9'), [rules, route]));
+});
+
+test('a router does not pass on link-local sources; others at the same place are no martians', () => {
+  const hit = (from: string, reason: string) => judged(martianSource, routed, dropIn(routed, 'r', { reason, symbol: 'ip6_forward', device: 'eth0', from: 'eth0', packet: packet(from, 'fd02::2') }));
+  const f = found(hit('fe80::1', 'IP_INADDRERRORS'));
+  assert.match(f.explanation, /good on one link only and never forwarded/);
+  found(hit('fe80::1', 'NOT_SPECIFIED'));
+  innocent(hit('fd01::2', 'IP_INADDRERRORS'));
 });
 
 test('a route that refuses by its nexthop object is removed by its id', () => {

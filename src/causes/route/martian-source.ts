@@ -35,9 +35,10 @@ function judge(drop: DropEvent, evidence: Evidence): Finding {
   const { ip } = drop.packet;
   const symbol = symbolOf(drop);
   const six = symbol === 'ip6_forward' || symbol === 'ip6_rcv_core';
-  if (ip === undefined || !(REASONS.has(drop.reason.name) || (drop.reason.name === 'NOT_SPECIFIED' && symbol === 'ip_rcv_finish_core') || (six && drop.reason.name === 'IPV6_INVALID_SOURCE'))) return NOT_APPLICABLE;
+  if (ip === undefined || !(REASONS.has(drop.reason.name) || (drop.reason.name === 'NOT_SPECIFIED' && symbol === 'ip_rcv_finish_core') || (six && drop.reason.name === 'IPV6_INVALID_SOURCE') || symbol === 'ip6_forward')) return NOT_APPLICABLE;
   const source = ip.source;
-  const kind = impossible(source);
+  const kind = impossible(source) ?? (symbol === 'ip6_forward' ? unforwarded(source) : undefined);
+  if (kind === undefined && symbol === 'ip6_forward') return NOT_APPLICABLE;
   if (kind === undefined && drop.reason.name === 'IP_LOCALNET') return NOT_APPLICABLE; // the destination is the loopback one
   const found = incomingDevice(evidence, drop) ?? drop.interface;
   const local = isLocalAddress(evidence, drop.netns, source);
@@ -57,18 +58,19 @@ function judge(drop: DropEvent, evidence: Evidence): Finding {
   if (conf !== undefined && !isUnavailable(conf) && conf.effective !== 0 && !REASONS.has(drop.reason.name)) return ruledOut(`${name} is on for ${device}`);
   const where = netnsText(evidence, drop.netns);
   const sender = owner === undefined || isUnavailable(owner) ? (mac === undefined ? 'an unknown host' : `the host with MAC ${mac}`) : `${owner.link.name} in ${netnsText(evidence, owner.netns)} (${mac})`;
-  const why = kind === 'loopback' ? 'a loopback address, which only this host itself may use' : kind !== undefined ? `${kind}, which no host can have` : `an address of ${where} itself${!isUnavailable(local) && local.device !== undefined ? ` (on ${local.device})` : ''}`;
+  const why = kind === 'loopback' ? 'a loopback address, which only this host itself may use' : kind === LINK_LOCAL ? `${kind}, which is good on one link only and never forwarded` : kind !== undefined ? `${kind}, which no host can have` : `an address of ${where} itself${!isUnavailable(local) && local.device !== undefined ? ` (on ${local.device})` : ''}`;
   const remedies: Remedy[] = [];
   if (conf !== undefined && !isUnavailable(conf)) {
     remedies.push({ text: kind === 'loopback' ? `Allow loopback addresses on ${device}: only where the network behind it is trusted.` : `Accept packets on ${device} whose source is an address of this host. Answers still go to this host itself.`, command: sysctlSet(evidence, drop.netns, [[conf.key, 1]]), undo: sysctlSet(evidence, drop.netns, [[conf.key, conf.device]]), risk: kind === 'loopback' ? 'high' : 'medium' });
   }
-  remedies.push({ text: `Find out why ${sender} sends with source ${source}: the same address given twice, or a rule there that rewrites the source.`, risk: 'low' });
+  if (kind === LINK_LOCAL) remedies.push({ text: `Give ${sender} an address of the network, or let the program bind to the one it has: towards another network a link-local source cannot work.`, risk: 'low' });
+  else remedies.push({ text: `Find out why ${sender} sends with source ${source}: the same address given twice, or a rule there that rewrites the source.`, risk: 'low' });
   return {
     outcome: 'found',
     confidence: REASONS.has(drop.reason.name) ? 0.96 : 0.85,
     severity: 'warning',
     identity: `martian source|${source}|${device}`,
-    explanation: `Packets from ${source} to ${ip.destination} came in on ${device} in ${where} and were dropped as martians. ${source} is ${why}, so it cannot be the source of a packet from the wire. They were sent by ${sender}.`,
+    explanation: `Packets from ${source} to ${ip.destination} came in on ${device} in ${where} and were dropped as martians. ${source} is ${why}${kind === LINK_LOCAL ? '' : ', so it cannot be the source of a packet from the wire'}. They were sent by ${sender}.`,
     culprit: { kind: 'peer', text: `source address ${source} on packets that come in on ${device}, sent by ${sender}`, address: source, interface: device, mac },
     evidence: [
       dropLine(evidence, drop),
@@ -78,6 +80,11 @@ function judge(drop: DropEvent, evidence: Evidence): Finding {
     remedies,
   };
 }
+
+const LINK_LOCAL = 'a link-local address';
+
+/** What no router passes on though it is fine on its own link (ip6_forward). */
+const unforwarded = (source: string): string | undefined => (/^fe[89ab]/i.test(source) ? LINK_LOCAL : source === '::' ? 'the unspecified address' : undefined);
 
 /** The source is the broadcast address of a subnet here. */
 function isBroadcast(evidence: Evidence, drop: DropEvent, source: string): boolean {

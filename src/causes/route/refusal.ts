@@ -3,7 +3,7 @@ import { gatewayTo } from '../../evidence/network/gateway.ts';
 import { forwardPath } from '../../evidence/network/path.ts';
 import { routedPacket } from '../../evidence/network/packet.ts';
 import { routeGet } from '../../evidence/network/read.ts';
-import { decideRoute } from '../../evidence/network/routing.ts';
+import { decideRoute, isLocalAddress } from '../../evidence/network/routing.ts';
 import { routeSpec, routeText, ruleText, symbolOf, symptomLine } from '../../evidence/network/words.ts';
 import { iproute, netnsText } from '../../evidence/netns.ts';
 import type { Netns } from '../../base/brand.ts';
@@ -43,7 +43,8 @@ export const isRerouted = (symptom: DropSymptom): boolean =>
 export function judgeRefusal(refusal: Refusal, symptom: Symptom, evidence: Evidence): Finding {
   if (symptom.kind === 'drop') {
     const symbol = symbolOf(symptom.drop);
-    const refused = REFUSED_AT.test(symbol) && symptom.drop.reason.name !== 'IP_INADDRERRORS';
+    // a host that does not forward gives IP_INADDRERRORS for whatever routing refuses: only for its own address is it the refusal
+    const refused = REFUSED_AT.test(symbol) && (symptom.drop.reason.name !== 'IP_INADDRERRORS' || isOwn(symptom, evidence));
     if (!refused && !(isRerouted(symptom) && (symptom.call === undefined || symptom.call.errno === ERRNO[refusal]))) return NOT_APPLICABLE;
   } else if (symptom.kind !== 'call' || (symptom.call.errno !== ERRNO[refusal] && !(symptom.call.errno === 'EHOSTUNREACH' && refusal !== 'blackhole') && !(symptom.call.errno === RULE_UNREACHABLE && refusal === 'unreachable'))) return NOT_APPLICABLE;
   const routed = routedPacket(evidence, symptom);
@@ -68,6 +69,8 @@ export function judgeRefusal(refusal: Refusal, symptom: Symptom, evidence: Evide
   const six = family === 6 ? '-6 ' : '';
   const agrees = stop !== undefined || (!isUnavailable(kernel) && kernel.kind === 'refused');
   const { rule, route } = decision;
+  // the tables that everybody asks need no word of who asked
+  const led = route === undefined || rule === undefined || /^(main|local|default)$/.test(route.table) ? undefined : `${rule.priority}: ${ruleText(rule)}`;
   const object = route === undefined ? `policy rule ${rule?.priority}: ${rule === undefined ? '' : ruleText(rule)}` : `route ${routeText(route)}`;
   const culprit: Culprit = route === undefined
     ? { kind: 'rule', text: `ip rule ${rule?.priority}: ${rule === undefined ? '' : ruleText(rule)}`, preference: rule?.priority, action: refusal, from: rule?.from, to: rule?.to }
@@ -78,17 +81,24 @@ export function judgeRefusal(refusal: Refusal, symptom: Symptom, evidence: Evide
     symptomLine(evidence, symptom),
     { source: route === undefined ? `ip ${six}rule` : `ip ${six}route show table ${route.table}`, text: object },
   ];
+  if (led !== undefined) lines.push({ source: `ip ${six}rule`, text: led });
   if (!isUnavailable(kernel)) lines.push({ source: 'ip route get', text: `${routed.to}${routed.received ? ` from ${routed.from} iif ${routed.query.iif}` : ''}: ${kernel.kind === 'refused' ? kernel.text : `via ${kernel.device}`}` });
   return {
     outcome: 'found',
     confidence: agrees ? 0.97 : 0.85,
     severity: 'warning',
     identity: at === symptom.netns ? object : `${at}|${object}`,
-    explanation: `${routed.received ? `Packets from ${routed.from} to ${routed.to} are refused by the routing decision` : `Sending to ${routed.to} is refused by the routing decision`} in ${where}. The ${object} ${SAID[refusal]}. ${symptom.kind === 'call' ? `${stop === undefined ? `The caller gets ${errno} and no packet is ever made.` : `That answer makes the call in ${netnsText(evidence, symptom.netns)} fail with ${symptom.call.errno}.`}` : isRerouted(symptom) ? `A rule at OUTPUT changed its mark${symptom.drop.mark === 0 ? '' : ` (now 0x${symptom.drop.mark.toString(16)})`} or its address, so it was routed anew${symptom.call === undefined ? '' : `, and the caller gets ${ERRNO[refusal]}`}.` : 'It is more specific or of higher priority than the route that would carry them.'}`,
+    explanation: `${routed.received ? `Packets from ${routed.from} to ${routed.to} are refused by the routing decision` : `Sending to ${routed.to} is refused by the routing decision`} in ${where}. The ${object} ${SAID[refusal]}. ${led === undefined ? '' : `The policy rule ${led} sends them to that table. `}${symptom.kind === 'call' ? `${stop === undefined ? `The caller gets ${errno} and no packet is ever made.` : `That answer makes the call in ${netnsText(evidence, symptom.netns)} fail with ${symptom.call.errno}.`}` : isRerouted(symptom) ? `A rule at OUTPUT changed its mark${symptom.drop.mark === 0 ? '' : ` (now 0x${symptom.drop.mark.toString(16)})`} or its address, so it was routed anew${symptom.call === undefined ? '' : `, and the caller gets ${ERRNO[refusal]}`}.` : 'It is more specific or of higher priority than the route that would carry them.'}`,
     culprit,
     evidence: lines,
     remedies,
   };
+}
+
+/** The destination is an address of the host itself, that a policy rule before the local table keeps from it. */
+function isOwn({ drop }: DropSymptom, evidence: Evidence): boolean {
+  const local = drop.packet.ip === undefined ? undefined : isLocalAddress(evidence, drop.netns, drop.packet.ip.destination);
+  return local !== undefined && !isUnavailable(local) && local.local;
 }
 
 function remediesOf(evidence: Evidence, symptom: Symptom, ns: Netns, to: string, six: string, decision: { readonly rule?: import('../../model/network.ts').PolicyRule; readonly route?: import('../../model/network.ts').Route }): Remedy[] | undefined {

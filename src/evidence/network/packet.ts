@@ -22,11 +22,11 @@ export function routedPacket(evidence: Evidence, symptom: Symptom): Maybe<Routed
     const to = destinationOf(symptom.call);
     if (to === undefined || !isSend(symptom.call)) return undefined;
     const from = sourceOf(symptom.call);
-    const protocol = symptom.call.socket?.protocol;
+    const protocol = symptom.call.socket?.protocol, uid = symptom.call.task.uid;
     return {
       to: to.address, received: false,
       ...(from === undefined ? {} : { from }),
-      packet: { to: to.address, ...(from === undefined ? {} : { from }), ...(to.port === undefined ? {} : { destinationPort: to.port }), ...(protocol === undefined ? {} : { protocol }) },
+      packet: { to: to.address, ...(from === undefined ? {} : { from }), ...(to.port === undefined ? {} : { destinationPort: to.port }), ...(protocol === undefined ? {} : { protocol }), ...(uid === undefined ? {} : { uid }) },
       query: from === undefined ? { to: to.address } : { to: to.address, from },
     };
   }
@@ -39,9 +39,10 @@ export function routedPacket(evidence: Evidence, symptom: Symptom): Maybe<Routed
   const iif = incomingDevice(evidence, drop);
   if (iif !== undefined && isUnavailable(iif)) return iif;
   const received = iif !== undefined;
+  const uid = received ? 0 : symptom.call?.task.uid;
   return {
     to, from, received,
-    packet: { to, from, ...(iif === undefined ? {} : { iif }), mark: drop.mark, tos: ip.tos, protocol: ip.protocol, ...ports },
+    packet: { to, from, ...(iif === undefined ? {} : { iif }), mark: drop.mark, tos: ip.tos, protocol: ip.protocol, ...ports, ...(uid === undefined ? {} : { uid }) },
     query: { to, from, ...(iif === undefined ? {} : { iif }), mark: drop.mark },
   };
 }

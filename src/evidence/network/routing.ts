@@ -15,6 +15,8 @@ export interface RoutedPacket {
   readonly protocol?: number;
   readonly sourcePort?: number;
   readonly destinationPort?: number;
+  /** Who sends it; a packet that came in counts as root's (ip_route_input_slow). */
+  readonly uid?: number;
 }
 
 /** What the tables say of a packet: the policy rule that decided, and the route in its table, where there is one. */
@@ -70,7 +72,8 @@ export function ruleMatches(rule: PolicyRule, p: RoutedPacket): boolean {
     (rule.tos === undefined || rule.tos === ((p.tos ?? 0) & 0x1c)) &&
     (rule.protocol === undefined || rule.protocol === p.protocol) &&
     within(rule.sourcePorts, p.sourcePort) &&
-    within(rule.destinationPorts, p.destinationPort);
+    within(rule.destinationPorts, p.destinationPort) &&
+    (rule.uids === undefined || p.uid === undefined || within(rule.uids, p.uid));
   return hit !== rule.not;
 }
 

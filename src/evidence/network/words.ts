@@ -90,14 +90,17 @@ export function routeSpec(r: Route): string {
 
 export const isRefusal = (r: Route): boolean => r.type === 'blackhole' || r.type === 'unreachable' || r.type === 'prohibit';
 
-/** `from 10.0.1.0/28 to 10.0.2.0/24 prohibit` with its preference. */
+const IPPROTO: Readonly<Record<number, string>> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'ipv6-icmp', 132: 'sctp' };
+
+/** `from 10.0.1.0/28 to 10.0.2.0/24 prohibit`, in the words that `ip rule` takes. */
 export function ruleText(r: PolicyRule): string {
   const ports = (name: string, range: readonly [number, number] | undefined): string => (range === undefined ? '' : `${name} ${range[0]}${range[1] === range[0] ? '' : `-${range[1]}`}`);
   const parts = [
     r.not ? 'not' : '', `from ${r.from ?? 'all'}`, r.to === undefined ? '' : `to ${r.to}`, r.iif === undefined ? '' : `iif ${shellQuote(r.iif)}`, r.oif === undefined ? '' : `oif ${shellQuote(r.oif)}`,
     r.mark === undefined ? '' : `fwmark 0x${r.mark.toString(16)}${r.markMask === undefined ? '' : `/0x${r.markMask.toString(16)}`}`,
-    r.protocol === undefined ? '' : `ipproto ${r.protocol}`, ports('sport', r.sourcePorts), ports('dport', r.destinationPorts), r.uids === undefined ? '' : `uidrange ${r.uids[0]}-${r.uids[1]}`,
-    r.action === 'lookup' ? `lookup ${r.table ?? 'main'}` : r.action,
+    r.tos === undefined ? '' : `tos 0x${r.tos.toString(16)}`,
+    r.protocol === undefined ? '' : `ipproto ${IPPROTO[r.protocol] ?? r.protocol}`, ports('sport', r.sourcePorts), ports('dport', r.destinationPorts), r.uids === undefined ? '' : `uidrange ${r.uids[0]}-${r.uids[1]}`,
+    r.action === 'lookup' ? `lookup ${r.table ?? 'main'}${r.suppressPrefixLength === undefined ? '' : ` suppress_prefixlength ${r.suppressPrefixLength}`}` : r.action,
   ];
   return parts.filter((p) => p !== '').join(' ');
 }
