@@ -1,7 +1,10 @@
+import { assertNever } from '../base/assert.ts';
 import { mono, netnsInode, type Mono, type Netns } from '../base/brand.ts';
-import { COUNT_KEY, COUNT_ROW, CALL, DROP, EXEC } from '../bpf/layout.ts';
-import type { HostRecord, RawRecord } from '../model/record.ts';
+import { printable } from '../base/text.ts';
+import type { HostRecord, MissedRecord, RawRecord } from '../model/record.ts';
+import { commonClock, type OnCommonClock, type Recorded } from './common-clock.ts';
 import { EnvironmentError, UsageError } from './exit.ts';
+import { moved } from './moved-record.ts';
 import { openRecording } from './replay-command.ts';
 import { writeRecording } from './write-recording.ts';
 
@@ -18,8 +21,7 @@ export interface Merged {
 export interface MergedHost {
   readonly name: string;
   readonly hostname: string;
-  /** What was added to its monotonic times to bring them onto the first host's clock, ns. */
-  readonly shift: bigint;
+  readonly clock: OnCommonClock;
   /** Namespaces that had a number which was taken, and have another now. */
   readonly renumbered: number;
   /** From its first to its last record, ns of the common clock. */
@@ -28,8 +30,8 @@ export interface MergedHost {
 }
 
 /**
- * Joins recordings of several hosts on one time line: that of the first. The difference of the monotonic clocks is taken
- * from what each host said of its wall clock, so it is as good as their NTP. Namespaces whose inode numbers meet get new
+ * Joins recordings of several hosts on one time line: that of the first. The difference of the clocks comes from packets that
+ * both saw (common-clock.ts); without any, from what each host said of its wall clock, and that is said. Namespaces whose inode numbers meet get new
  * ones, and every name says its host. All hosts must be of one kernel release: numbers of drop reasons are its own.
  */
 export function merge(sources: readonly Source[]): Merged {
@@ -45,6 +47,10 @@ export function merge(sources: readonly Source[]): Merged {
   const traced = hosts.find((h) => h.records.some((r) => r.record === 'trace-page'));
   if (traced !== undefined) throw new EnvironmentError(`${traced.name} was recorded with the tracefs probe, whose pages hold times and symbols of their own host`, 'replay each by itself');
 
+  const again = hosts.find((h, i) => hosts.some((o, j) => j < i && sameRecords(h.records, o.records)));
+  if (again !== undefined) throw new UsageError(`${again.name} is there twice: the same recording would be counted twice`);
+
+  const clocks = sinceTheBeginning(hosts, commonClock(hosts));
   const sameBoot = (a: HostRecord): boolean => a.bootId === lead.host.bootId;
   const taken = new Set<number>();
   const merged: RawRecord[] = [];
@@ -52,7 +58,8 @@ export function merge(sources: readonly Source[]): Merged {
   const netns: { inode: Netns; name?: string }[] = [];
   const names: (readonly [Netns, string])[] = [];
   hosts.forEach(({ name, host, records }, i) => {
-    const shift = sameBoot(host) ? 0n : host.realtimeOffset - lead.host.realtimeOffset;
+    const clock = clocks[i]!;
+    const { move } = clock;
     const numbers = new Map<number, Netns>();
     let renumbered = 0;
     // two recordings of one boot speak of the same namespaces
@@ -80,53 +87,73 @@ export function merge(sources: readonly Source[]): Merged {
       if (record.record === 'tick' && record.last === true && i > 0) continue;
       if (record.time < first) first = record.time;
       if (record.time > last) last = record.time;
-      merged.push(moved(record, shift, space));
+      merged.push(moved(record, move, space));
     }
-    out.push({ name, hostname: host.hostname, shift, renumbered, first: mono(first + shift), last: mono(last + shift) });
+    out.push({ name, hostname: host.hostname, clock, renumbered, first: move(first), last: move(last) });
   });
   merged.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
   // judged for the last time behind everything
-  const end = merged.reduce((t, r) => (r.time > t ? r.time : t), lead.host.time);
+  const end = merged.reduce((t, r) => (r.time > t ? r.time : t), out[0]!.first);
   const body = merged.filter((r) => !(r.record === 'tick' && r.last === true));
-  const begin = out.reduce((t, h) => (h.first < t ? h.first : t), lead.host.time);
+  const begin = out.reduce((t, h) => (h.first < t ? h.first : t), out[0]!.first);
   const host: HostRecord = {
-    ...lead.host, time: begin, hostname: [...new Set(hosts.map((h) => h.host.hostname))].join(' + '), cpus: Math.max(...hosts.map((h) => h.host.cpus)),
+    ...lead.host, time: begin, realtimeOffset: lead.host.realtimeOffset - clocks[0]!.move(mono(0n)), hostname: [...new Set(hosts.map((h) => h.host.hostname))].join(' + '), cpus: Math.max(...hosts.map((h) => h.host.cpus)),
     namespaces: hosts.reduce((n, h) => n + h.host.namespaces, 0), netns, netnsNames: names,
   };
-  return { records: [host, ...body, { record: 'tick', time: end, last: true }], hosts: out };
+  const notes = out.slice(1).map((h): MissedRecord => ({ record: 'missed', time: begin, source: 'clock', count: 0, text: `${h.hostname} on the time line of ${lead.host.hostname}: ${clockWords(h.clock)}` }));
+  return { records: [host, ...notes, ...body, { record: 'tick', time: end, last: true }], hosts: out };
 }
 
-function moved(record: RawRecord, shift: bigint, space: (inode: number) => Netns): RawRecord {
-  const time = mono(record.time + shift);
-  switch (record.record) {
-    case 'drop-sample': return { ...record, time, bytes: patched(record.bytes, DROP.size, DROP.time, DROP.netns, shift, space) };
-    case 'call': return { ...record, time, bytes: patched(record.bytes, CALL.size, CALL.time, CALL.netns, shift, space) };
-    case 'exec': return { ...record, time, bytes: patched(record.bytes, EXEC.size, EXEC.time, EXEC.netns, shift, space) };
-    case 'drop-counts': {
-      const bytes = Uint8Array.from(record.bytes);
-      const v = new DataView(bytes.buffer);
-      for (let row = 0; row + COUNT_ROW.size <= bytes.length; row += COUNT_ROW.size) v.setUint32(row + COUNT_KEY.netns, space(v.getUint32(row + COUNT_KEY.netns, true)), true);
-      return { ...record, time, bytes };
+/** What happened before the first host was booted has no time on its clock: then all are told on a clock that began earlier. */
+function sinceTheBeginning(hosts: readonly Recorded[], clocks: readonly OnCommonClock[]): readonly OnCommonClock[] {
+  const first = hosts.reduce((least, { records }, i) => records.reduce((t, r) => {
+    const time = clocks[i]!.move(r.time);
+    return time < t ? time : t;
+  }, least), 0n as bigint);
+  if (first >= 0n) return clocks;
+  const more = (-first / SECOND + 2n) * SECOND;
+  return clocks.map((clock) => ({ ...clock, move: (time) => mono(clock.move(time) + more) }));
+}
+const SECOND = 1_000_000_000n;
+
+const sameRecords = (a: readonly RawRecord[], b: readonly RawRecord[]): boolean =>
+  a.length === b.length && a.every((r, i) => r.record === b[i]?.record && r.time === b[i]?.time) && hostOf(a)?.bootId === hostOf(b)?.bootId;
+const hostOf = (records: readonly RawRecord[]): HostRecord | undefined => records.find((r) => r.record === 'host');
+
+/** How its times came onto the common clock, and how sure that is. */
+function clockWords({ how, wallAhead }: OnCommonClock): string {
+  const ahead = wallAhead === 0n ? 'in step' : wallAhead < 0n ? `${seconds(-wallAhead)} behind` : `${seconds(wallAhead)} ahead`;
+  switch (how.by) {
+    case 'same-clock': return 'one clock';
+    case 'packets': case 'conntrack': {
+      const { pairs } = how;
+      const seen = how.by === 'packets' ? `${pairs.there + pairs.back} pairs of events whose order is known (${pairs.there} one way, ${pairs.back} the other)` : `${pairs.tracked} connections that both conntracks told of`;
+      return `its wall clock was ${ahead}, ± ${seconds(how.uncertainty)}, by ${seen}${pairs.contradicting === 0 ? '' : `; ${pairs.contradicting} did not fit and were left out`}${how.ppm === 0 ? '' : `; its clock ran ${Math.abs(how.ppm)} ppm ${how.ppm < 0 ? 'slower' : 'faster'}`}${how.through.length === 0 ? '' : `; reckoned through ${how.through.join(', ')}`}`;
     }
-    case 'netlink': return { ...record, time, netns: space(record.netns) };
-    case 'answer': return { ...record, time, ...(record.question.netns === undefined ? {} : { question: { ...record.question, netns: space(record.question.netns) } }) };
-    default: return { ...record, time };
+    case 'wall-clocks': {
+      const { there, back, contradicting } = how.pairs;
+      if (there + back === 0) return 'both wall clocks are taken to be right, since no packet was seen by both hosts: how far they were apart is not known (with NTP: milliseconds)';
+      if (there + back === contradicting) return `both wall clocks are taken to be right: the ${there + back} pairs of events that both hosts saw contradict each other`;
+      const one = `${there + back} pairs of events, all in one direction, which bound the clocks on one side only`;
+      return how.corrected ? `its wall clock was ${ahead} or more, by ${one}: it was moved so far that no effect is before its cause` : `both wall clocks are taken to be right; that agrees with ${one}`;
+    }
+    default: return assertNever(how, 'clock source');
   }
 }
 
-function patched(bytes: Uint8Array, size: number, timeAt: number, netnsAt: number, shift: bigint, space: (inode: number) => Netns): Uint8Array {
-  if (bytes.length < size) return bytes;
-  const made = Uint8Array.from(bytes);
-  const v = new DataView(made.buffer);
-  v.setBigUint64(timeAt, BigInt.asUintN(64, v.getBigUint64(timeAt, true) + shift), true);
-  v.setUint32(netnsAt, space(v.getUint32(netnsAt, true)), true);
-  return made;
+/** Three digits that count: `37.002 s`, `1.24 ms`. */
+function seconds(ns: bigint): string {
+  const s = Number(ns) / 1e9;
+  return s >= 1 ? `${s.toFixed(3)} s` : `${Number((s * 1e3).toPrecision(3))} ms`;
 }
 
 /** `whydrop merge A B -o OUT`. */
 export function mergeCommand(paths: readonly string[], options: { readonly output: string }): void {
   const { records, hosts } = merge(paths.map((name) => ({ name, records: openRecording(name) })));
   writeRecording(options.output, records);
-  for (const h of hosts) process.stderr.write(`${h.name}: ${h.hostname}, ${(Number(h.last - h.first) / 1e9).toFixed(1)} s; its clock was moved by ${(Number(h.shift) / 1e9).toFixed(6)} s${h.renumbered > 0 ? `, ${h.renumbered} namespaces have new numbers` : ''}\n`);
-  process.stderr.write(`wrote ${options.output}: times are as exact as the hosts' wall clocks were (NTP: milliseconds), so what happened first on two hosts is sure only beyond that\n`);
+  for (const [i, h] of hosts.entries()) {
+    const clock = i === 0 ? 'gives the clock' : h.clock.how.by === 'same-clock' ? `on the clock of ${hosts[0]!.name}, the same boot` : clockWords(h.clock);
+    process.stderr.write(`${h.name}: ${printable(h.hostname)}, ${(Number(h.last - h.first) / 1e9).toFixed(1)} s; ${clock}${h.renumbered > 0 ? `; ${h.renumbered} namespaces have new numbers` : ''}\n`);
+  }
+  process.stderr.write(`wrote ${options.output}\n`);
 }

