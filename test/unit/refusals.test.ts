@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { cause as notADrop } from '../../src/causes/errno/not-a-drop.ts';
 import { cause as echoIgnored } from '../../src/causes/icmp/echo-ignored.ts';
 import { cause as sourceRoute } from '../../src/causes/ip/source-route-refused.ts';
+import { cause as ip6Disabled } from '../../src/causes/ipv6/disabled.ts';
+import { cause as down } from '../../src/causes/link/down.ts';
 import { cause as blackhole } from '../../src/causes/route/blackhole.ts';
 import { cause as martianSource } from '../../src/causes/route/martian-source.ts';
 import { cause as noRoute } from '../../src/causes/route/no-route.ts';
@@ -13,9 +15,10 @@ import { cause as mtuExceeded } from '../../src/causes/ip/mtu-exceeded.ts';
 import { cause as notJoined } from '../../src/causes/socket/multicast-not-joined.ts';
 import { decodeIgmp } from '../../src/formats/group-membership.ts';
 import { cause as noListener } from '../../src/causes/socket/no-listener.ts';
+import type { DropCountEvent } from '../../src/model/event.ts';
 import type { CounterSymptom } from '../../src/model/symptom.ts';
 import { TCP_FLAG } from '../../src/model/packet.ts';
-import type { Answered } from '../fake-evidence.ts';
+import { fakeEvidence, type Answered } from '../fake-evidence.ts';
 import { callIn, dropIn, found, innocent, judged, packet, world, type World } from './network-world.ts';
 import { ADDRESSES, call, counter, drop, found as foundSocket, judged as judgedSocket, socketAnswers, sysctl, tcp, udp } from './socket-world.ts';
 
@@ -173,4 +176,46 @@ test('a tunnel without a route to its far end', () => {
   assert.ok(f.culprit.text.startsWith(`no route to ${remote} in`));
   assert.match(f.explanation, /vxlan tunnel/);
   innocent(judged(noRoute, w, hit)); // the route is there now
+  // the route to the far end leads into the tunnel
+  const into = listing(w, 'a', 'route', `[{"type":"unicast","dst":"${remote}","dev":"${device?.ifname}","table":"main","scope":"link","flags":[]},{"type":"unicast","dst":"${remote.replace(/\d+$/, '0')}/24","dev":"eth0","table":"main","scope":"link","flags":[]}]`);
+  const loop = found(judged(noRoute, w, hit, [into]));
+  assert.match(loop.culprit.text, /^circular route/);
+  assert.match(loop.explanation, /routed into the tunnel itself/);
+  assert.equal(command(loop), `ip -n net-a route del ${remote} dev ${device?.ifname}`);
+});
+
+test('a route that is passed by for want of carrier is a matter of the link', () => {
+  const route = (flags: string) => listing(two, 'a', 'route', `[{"type":"unicast","dst":"10.5.0.0/24","dev":"eth0","table":"main","scope":"link","flags":[${flags}]}]`);
+  const send = callIn(two, 'a', 'ENETUNREACH', '10.5.0.2:9000');
+  innocent(judged(noRoute, two, send, [route('"dead","linkdown"')]));
+  found(judged(noRoute, two, send, [listing(two, 'a', 'route', '[]')]));
+  const noCarrier: Answered = [{ topic: 'link', netns: two.netns('a') }, String(two.answers.find(([q]) => q.topic === 'link' && q.netns === two.netns('a'))?.[1]).replaceAll('"LOWER_UP"', '"NO-CARRIER"').replaceAll('"operstate":"UP"', '"operstate":"LOWERLAYERDOWN"')];
+  assert.match(found(judged(down, two, send, [route('"dead","linkdown"'), noCarrier])).explanation, /passed by for that long \(ignore_routes_with_linkdown is on\)/);
+});
+
+test('IPv6 that is off on the loopback device alone', () => {
+  const off = (device: string, value: string): Answered[] => [[{ topic: 'sysctl', netns: two.netns('a'), argument: 'net/ipv6/conf/*/disable_ipv6' }, `net/ipv6/conf/all/disable_ipv6 = 0\nnet/ipv6/conf/lo/disable_ipv6 = ${value}\nnet/ipv6/conf/eth0/disable_ipv6 = ${device === 'eth0' ? 1 : 0}\n`], listing(two, 'a', 'route6' as 'route', '[]')];
+  const send = callIn(two, 'a', 'ENETUNREACH', '[::1]:9000');
+  assert.match(found(judged(ip6Disabled, two, send, off('lo', '1'))).culprit.text, /disable_ipv6 on lo/);
+  innocent(judged(ip6Disabled, two, send, off('eth0', '0')));
+  assert.ok(!found(judged(noRoute, two, send, [listing(two, 'a', 'route6' as 'route', '[]')])).remedies.some((r) => r.command?.includes('::1')), 'nobody else has ::1');
+});
+
+test('pings to everyone are ignored by default, and are no sign of a missing route', () => {
+  const ping = (type: number, reason: string) => drop(reason, 'icmp_rcv', { ...packet('10.0.0.1', '10.0.0.255', { protocol: 1 }), transport: { kind: 'icmp', type, code: 0 } });
+  const ignore = (value: string) => ({ answers: [sysctl('net/ipv4/icmp_echo_ignore_broadcasts', value)] });
+  const f = foundSocket(judgedSocket(echoIgnored, ping(8, 'INVALID_PROTO'), ignore('1')));
+  assert.equal(f.severity, 'info');
+  assert.match(f.culprit.text, /icmp_echo_ignore_broadcasts = 1/);
+  assert.equal(judgedSocket(echoIgnored, ping(8, 'INVALID_PROTO'), ignore('0')).outcome, 'ruled-out');
+  assert.equal(judgedSocket(echoIgnored, ping(17, 'INVALID_PROTO'), ignore('1')).outcome, 'not-applicable');
+  const six = (to: string, set: string) => judgedSocket(echoIgnored, drop('NOT_SPECIFIED', 'icmpv6_rcv', { ...packet('fe80::1', to, { protocol: 58 }), transport: { kind: 'icmp6', type: 128, code: 0 } }), { answers: ['all', 'multicast', 'anycast'].map((s) => sysctl(`net/ipv6/icmp/echo_ignore_${s}`, s === set ? '1' : '0')) });
+  assert.match(foundSocket(six('ff02::1', 'multicast')).culprit.text, /echo_ignore_multicast = 1/);
+  assert.equal(six('fe80::2', 'multicast').outcome, 'ruled-out');
+  const onLink = listing(routed, 'b', 'route', '[{"type":"unicast","dst":"10.0.2.0/24","dev":"eth0","table":"main","scope":"link","flags":[]}]');
+  const pings = clue(routed, 'b', 'snmp Icmp InEchos', 5), snmp = proc(routed, 'b', 'snmp', 'Ip: OutNoRoutes\nIp: 0\n');
+  const answers = [...routed.answers, onLink, snmp];
+  const counted: DropCountEvent = { kind: 'drop-count', time: pings.first, place: { address: 1n as never, name: 'icmp_rcv', offset: 1 }, reason: { number: 3, name: 'INVALID_PROTO' }, netns: pings.netns, ifindex: 2, protocol: 0x800, packets: 5, bytes: 500 };
+  assert.equal(noRoute.judge(pings, fakeEvidence({ answers, before: [snmp], host: { netnsNames: routed.names } })).outcome, 'found');
+  innocent(noRoute.judge(pings, fakeEvidence({ answers, before: [snmp], dropCounts: [counted], host: { netnsNames: routed.names } })));
 });

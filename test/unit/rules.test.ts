@@ -196,6 +196,11 @@ test('a queue: nobody reads it, or somebody does', () => {
   const read = queueNoListener.judge(it, fakeEvidence({ answers: [iptables(text), queues('    5  31621     0 2  4016     0     0      106  1\n')] }));
   assert.equal(read.outcome, 'ruled-out');
   assert.equal(ruleDrop.judge(it, fakeEvidence({ answers: [iptables(text)] })).outcome, 'ruled-out');
+  const stopped: Answered = [{ topic: 'process', argument: '31621' }, JSON.stringify({ pid: 31621, comm: 'ips', state: 'T' })];
+  const full = queueNoListener.judge(it, fakeEvidence({ answers: [iptables(text), queues('    5  31621    64 2  4016    40     0      106  1\n'), stopped] }));
+  assert.ok(full.outcome === 'found' && /queue it was sent to is full/.test(full.explanation) && !/nobody reads/.test(full.explanation), JSON.stringify(full));
+  assert.match(full.culprit.text, /full: ips \(pid 31621\), which is stopped/);
+  assert.equal(full.remedies[0]?.command, 'kill -CONT 31621');
 });
 
 test('rules that rewrite packets, and rules that translate addresses', () => {

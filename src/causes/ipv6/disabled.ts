@@ -57,7 +57,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   if (isUnavailable(values)) return cannotTell(unavailableText(values), 'net.ipv6.conf.*.disable_ipv6');
   if (decision !== undefined && isUnavailable(decision) && decision.unavailable === 'pending') return cannotTell(unavailableText(decision), 'the routes');
   const off = [...values].filter(([, v]) => v === '1').map(([p]) => p.split('/')[3] ?? '').filter((d) => d !== 'default');
-  const candidates = off.filter((d) => d !== 'all' && d !== 'lo' && (device === undefined || d === device));
+  const candidates = off.filter((d) => d !== 'all' && (to === '::1' ? d === 'lo' : d !== 'lo') && (device === undefined || d === device));
   const all = off.includes('all');
   if (candidates.length === 0) return ruledOut('IPv6 is on for every interface concerned');
   if (decision !== undefined && !isUnavailable(decision) && decision.kind !== 'none' && !(decision.route?.type === 'unicast' && candidates.includes(decision.route.device ?? ''))) return ruledOut(`a route covers ${to}`);

@@ -1,10 +1,10 @@
 import { linkNamed, links, neighbours, addresses, qdiscs, routes } from '../../evidence/network/read.ts';
 import { isKernelChatter } from '../../evidence/network/chatter.ts';
 import { peerOf } from '../../evidence/network/hosts.ts';
-import { covers, decideRoute } from '../../evidence/network/routing.ts';
+import { covers, deadRoute, decideRoute } from '../../evidence/network/routing.ts';
 import { routedPacket } from '../../evidence/network/packet.ts';
 import { downObstacle, walkWire, type Obstacle } from '../../evidence/network/wire.ts';
-import { linkState, symbolOf, symptomLine } from '../../evidence/network/words.ts';
+import { linkState, routeText, symbolOf, symptomLine } from '../../evidence/network/words.ts';
 import { iproute, netnsText } from '../../evidence/netns.ts';
 import { matchesPrefix } from '../../base/inet.ts';
 import { shellQuote } from '../../base/text.ts';
@@ -86,6 +86,8 @@ function outgoing(symptom: Symptom, evidence: Evidence, all: readonly Link[]): i
     return link === undefined || (link.up && link.carrier && symptom.kind === 'call' && symptom.call.errno === 'ENETUNREACH') ? undefined : link;
   }
   if (decision.kind === 'refused') return undefined;
+  const dead = deadRoute(evidence, symptom.netns, routed.to);
+  if (dead !== undefined) return all.find((l) => l.name === dead.device);
   // no route: that of a subnet goes with the interface that has the address, or with its carrier
   const own = addresses(evidence, symptom.netns);
   if (isUnavailable(own)) return own;
@@ -155,12 +157,15 @@ function foundAt(symptom: Symptom, evidence: Evidence, device: Link, obstacle: O
     ...(waiting.length === 0 ? [] : [{ source: 'ip neigh', text: `unresolved on ${device.name}: ${waiting.slice(0, 5).join(', ')}` }]),
   ];
   const remote = at !== symptom.netns || name !== device.name;
+  const routed = symptom.kind === 'call' ? routedTarget(symptom, evidence) : undefined;
+  const dead = routed === undefined ? undefined : deadRoute(evidence, symptom.netns, routed);
+  if (dead !== undefined) lines.push({ source: 'ip route', text: `${routeText(dead)} ${dead.flags.join(' ')}` });
   return {
     outcome: 'found',
     confidence: 0.97,
     severity: 'critical',
     identity: `${at}|${name}`,
-    explanation: `Packets that should leave by ${device.name} in ${where} are lost. ${remote && obstacle.kind !== 'peer-down' ? `On their way, in ${netnsText(evidence, at)}, ${state}` : obstacle.kind === 'peer-down' ? `${device.name} has no carrier: ${state}` : `The reason: ${state}`}. Nothing passes until that changes.`,
+    explanation: `Packets that should leave by ${device.name} in ${where} are lost. ${remote && obstacle.kind !== 'peer-down' ? `On their way, in ${netnsText(evidence, at)}, ${state}` : obstacle.kind === 'peer-down' ? `${device.name} has no carrier: ${state}` : `The reason: ${state}`}. ${dead === undefined || !device.up ? '' : `The route ${routeText(dead)} is passed by for that long (ignore_routes_with_linkdown is on), so the call fails at once. `}Nothing passes until that changes.`,
     culprit: { kind: 'interface', text: `interface ${name} in ${netnsText(evidence, at)} is ${obstacle.kind === 'no-reader' ? 'without a program that reads it' : 'down'}${remote ? ` (packets leave by ${device.name} in ${where})` : ''}`, interface: name, netns: evidence.host.netnsNames.get(at) ?? at, state: device.operstate },
     evidence: lines,
     remedies,

@@ -1,5 +1,8 @@
 import { droppedByNetfilter, hookOf, trial } from '../../evidence/rules/index.ts';
 import { ask } from '../../evidence/fact.ts';
+import { identityOf } from '../../evidence/process/facts.ts';
+import { hindranceOf, hindranceRemedy } from '../../evidence/process/state.ts';
+import { processText } from '../../evidence/process/words.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
 import type { Cause } from '../../model/cause.ts';
@@ -10,7 +13,7 @@ import { judgeRules } from './verdict.ts';
 export const cause: Cause = {
   id: 'netfilter.queue-no-listener',
   title: 'a rule sends it to a queue that nobody reads',
-  needs: ['nft', 'iptables', 'iptables-legacy', 'ip6tables', 'ip6tables-legacy', 'ebtables', 'arptables', 'ipset', 'link', 'route-get', 'proc'],
+  needs: ['nft', 'iptables', 'iptables-legacy', 'ip6tables', 'ip6tables-legacy', 'ebtables', 'arptables', 'ipset', 'link', 'route-get', 'proc', 'process'],
   knowledge: {
     what: 'An NFQUEUE or queue rule hands packets to a program in user space (an intrusion detection system, a proxy). When no program has that queue open, the kernel drops them; when the program is too slow and the queue full, as well. With the bypass flag they would be accepted instead.',
     signs: ['drop at nf_queue, reason NOT_SPECIFIED', '/proc/net/netfilter/nfnetlink_queue has no line for the queue number', 'the rule\'s counter rises'],
@@ -42,11 +45,36 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   if (unread.length === 0) {
     const dropped = queues.reduce((n, q) => n + (readers.get(q)?.[5] ?? 0) + (readers.get(q)?.[6] ?? 0), 0);
     if (dropped === 0) return ruledOut(`${name} is read by port id ${readers.get(action.first)?.[1] ?? 0}, and nothing was lost on the way to it`);
-    return { ...finding, confidence: Math.min(finding.confidence, 0.85), evidence: [...finding.evidence, { source: '/proc/net/netfilter/nfnetlink_queue', text: `${name} has a reader (port id ${readers.get(action.first)?.[1] ?? 0}), but ${dropped} packets were dropped because it is too slow` }] };
+    return full(finding, evidence, name, queues.map((q) => readers.get(q) ?? []).reduce((worst, r) => ((r[5] ?? 0) + (r[6] ?? 0) > (worst[5] ?? 0) + (worst[6] ?? 0) ? r : worst)), dropped);
   }
   return {
     ...finding, confidence: Math.max(finding.confidence, 0.97),
     evidence: [...finding.evidence, { source: '/proc/net/netfilter/nfnetlink_queue', text: readers.size === 0 ? 'no queue has a reader' : `queues with a reader: ${[...readers.keys()].join(', ')}; not ${unread.slice(0, 8).join(', ')}` }],
     remedies: [...finding.remedies, { text: `Or start the program that reads ${name}`, risk: 'low' }],
+  };
+}
+
+/** The queue has a reader that does not keep up, or does not read at all. `row`: the queue's line of nfnetlink_queue. */
+function full(finding: Extract<Finding, { outcome: 'found' }>, evidence: Evidence, name: string, row: readonly number[], dropped: number): Finding {
+  const [, port = 0, waiting = 0] = row;
+  // a netlink socket's port id is its program's pid, as long as it is the first one that the program opens
+  const process = identityOf(evidence, port);
+  if (isUnavailable(process) && process.unavailable === 'pending') return cannotTell(unavailableText(process), 'the process that reads the queue');
+  const reader = isUnavailable(process) ? undefined : process;
+  const hindrance = reader === undefined ? undefined : hindranceOf(evidence, reader.pid);
+  const who = reader === undefined ? `a program (netlink port id ${port})` : processText(reader);
+  const state = hindrance === 'stopped' ? ', which is stopped' : hindrance === 'traced' ? ', which a debugger holds' : '';
+  return {
+    ...finding,
+    confidence: Math.min(finding.confidence, 0.9),
+    identity: `${finding.identity} full`,
+    explanation: `${finding.explanation.replace('because nobody reads the queue it was sent to', 'because the queue it was sent to is full')} ${name.charAt(0).toUpperCase()}${name.slice(1)} is read by ${who}${state}, but it does not give its verdicts fast enough: ${waiting} packets wait, and ${dropped} were dropped because the queue was full.`,
+    culprit: { ...finding.culprit, text: `${finding.culprit.text}, full: ${reader === undefined ? who : `${reader.comm} (pid ${reader.pid})`}${state} does not keep up`, ...(reader === undefined ? {} : { pid: reader.pid }) },
+    evidence: [...finding.evidence, { source: '/proc/net/netfilter/nfnetlink_queue', text: `${name}: reader ${port}, ${waiting} waiting, ${dropped} dropped because it is too slow` }],
+    remedies: [
+      ...(reader !== undefined && hindrance !== undefined ? [hindranceRemedy(reader, hindrance)] : []),
+      ...finding.remedies,
+      { text: `Or let ${reader?.comm ?? 'the program'} use a longer queue and several of them (--queue-balance), or have the kernel accept what does not fit (NFQA_CFG_F_FAIL_OPEN).`, risk: 'low' },
+    ],
   };
 }

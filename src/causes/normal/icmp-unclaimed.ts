@@ -22,7 +22,7 @@ export const cause: Cause = {
     const { drop } = symptom;
     const place = symbolOf(drop);
     const icmp = drop.packet.transport?.kind === 'icmp' || drop.packet.transport?.kind === 'icmp6';
-    if (!(place === 'ping_rcv' && (drop.reason.name === 'NO_SOCKET' || drop.reason.name === 'NOT_SPECIFIED')) && !(icmp && /^(icmp_rcv|icmpv6_rcv)$/.test(place) && (drop.reason.name === 'NOT_SPECIFIED' || drop.reason.name === 'NO_SOCKET' || drop.reason.name === 'UNHANDLED_PROTO'))) return NOT_APPLICABLE;
+    if (!(place === 'ping_rcv' && (drop.reason.name === 'NO_SOCKET' || drop.reason.name === 'NOT_SPECIFIED')) && !(icmp && /^(icmp_rcv|icmpv6_rcv)$/.test(place) && (drop.reason.name === 'NOT_SPECIFIED' || drop.reason.name === 'NO_SOCKET' || drop.reason.name === 'UNHANDLED_PROTO' || (drop.reason.name === 'INVALID_PROTO' && place === 'icmp_rcv')))) return NOT_APPLICABLE;
     return noise(evidence, drop, 'icmp', 'An ICMP message found no ping socket', 'Programs with a raw socket got their copy all the same.', 0.96);
   },
 };

@@ -5,8 +5,8 @@ import { routedPacket, type Routed } from '../../evidence/network/packet.ts';
 import { outerPacket, type OuterPacket } from '../../evidence/network/tunnel.ts';
 import { counterDeltas, movedBy } from '../../evidence/counters/index.ts';
 import { addresses, links, routeGet, routes, sysctls } from '../../evidence/network/read.ts';
-import { decideRoute } from '../../evidence/network/routing.ts';
-import { isMulticastAddress, symbolOf, symptomLine } from '../../evidence/network/words.ts';
+import { deadRoute, decideRoute } from '../../evidence/network/routing.ts';
+import { isMulticastAddress, routeText, symbolOf, symptomLine } from '../../evidence/network/words.ts';
 import { iproute, netnsText } from '../../evidence/netns.ts';
 import type { Netns } from '../../base/brand.ts';
 import type { Cause } from '../../model/cause.ts';
@@ -15,6 +15,7 @@ import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/
 import type { Remedy } from '../../model/incident.ts';
 import type { CounterSymptom, Symptom } from '../../model/symptom.ts';
 import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
+import { circular } from './circular.ts';
 import { isRerouted, REFUSED_AT } from './refusal.ts';
 
 /** The packet that carries another one through a tunnel. */
@@ -72,8 +73,11 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     if (isUnavailable(far)) return cannotTell(unavailableText(far), 'the routes of the routers on the way');
     if (far.stop !== undefined && far.stop.netns !== symptom.netns && far.stop.decision.kind === 'none') return farAway(symptom, evidence, to, far.stop.netns);
   }
+  if (outer !== undefined && decision.kind === 'route' && decision.route?.device === outer.device) return circular(symptom, evidence, outer, decision.route);
   if (decision.kind === 'route' && refused === undefined) return ruledOut(`there is a route for ${to} now: it leaves by ${decision.route?.device ?? 'another device'}`);
   if (decision.kind === 'refused') return ruledOut(`a ${decision.refusal} ${decision.route === undefined ? 'rule' : 'route'} covers ${to}`);
+  const dead = decision.kind === 'none' ? deadRoute(evidence, symptom.netns, to) : undefined;
+  if (dead !== undefined) return ruledOut(`the route ${routeText(dead)} covers ${to}, but is passed by while its device has no carrier`);
   const all = links(evidence, symptom.netns);
   if (decision.kind === 'route' && refused?.errno !== 'ENETUNREACH') return ruledOut(`a route covers ${to}`);
 
@@ -141,6 +145,11 @@ function noWayBack(symptom: CounterSymptom, evidence: Evidence): Finding {
   const moved = counterDeltas(evidence, symptom.netns, 'snmp'), moved6 = counterDeltas(evidence, symptom.netns, 'snmp6');
   for (const a of [four, sixth, moved, moved6]) if (isUnavailable(a) && a.unavailable === 'pending') return cannotTell(unavailableText(a), 'the routing tables and counters');
   const failed4 = isUnavailable(moved) ? 0 : movedBy(moved, 'Ip OutNoRoutes'), failed6 = isUnavailable(moved6) ? 0 : movedBy(moved6, 'Ip6OutNoRoutes');
+  // requests to everyone or a group go unanswered by a setting, not for want of a route
+  const ignored = six ? sysctls(evidence, symptom.netns, 'net/ipv6/icmp/echo_ignore_multicast') : undefined;
+  if (ignored !== undefined && isUnavailable(ignored) && ignored.unavailable === 'pending') return cannotTell(unavailableText(ignored), 'net.ipv6.icmp.echo_ignore_multicast');
+  if (ignored !== undefined && !isUnavailable(ignored) && [...ignored.values()].includes('1')) return ruledOut('net.ipv6.icmp.echo_ignore_multicast is 1, which leaves pings unanswered, too');
+  if (!syn && !six && evidence.dropCounts().some((c) => c.netns === symptom.netns && c.reason.name === 'INVALID_PROTO' && c.packets > 0)) return ruledOut('pings to a broadcast or group address came, which are not answered by default');
   // a refused SYN is counted; a ping is not, there the missing default route alone has to say it
   if (syn && failed4 + failed6 <= 0) return ruledOut('OutNoRoutes did not rise: there is a way back');
   const family = six || (syn && failed6 > failed4) ? 6 : 4;

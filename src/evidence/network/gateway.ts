@@ -19,6 +19,7 @@ export interface Gateway {
  * itself, or one that forwards. Undefined: none is obvious.
  */
 export function gatewayTo(evidence: Evidence, netns: Netns, destination: string): Maybe<Gateway> | undefined {
+  if (destination === '::1' || destination.startsWith('127.')) return undefined; // every host's own
   const family = destination.includes(':') ? 6 : 4;
   const own = addresses(evidence, netns, 'any');
   const devices = links(evidence, netns, 'any');

@@ -90,6 +90,13 @@ function lookup(all: readonly Route[], table: string, p: RoutedPacket): Route | 
   return best;
 }
 
+/** The route that covers an address and that the kernel passes by, since its device has no carrier (ignore_routes_with_linkdown). */
+export function deadRoute(evidence: Evidence, netns: Netns, address: string): Route | undefined {
+  const all = routes(evidence, netns, address.includes(':') ? 6 : 4);
+  if (isUnavailable(all)) return undefined;
+  return all.filter((r) => r.type === 'unicast' && r.flags.includes('dead') && r.device !== undefined && covers(r, address)).sort((a, b) => b.prefixLength - a.prefixLength)[0];
+}
+
 export function covers(route: Route, address: string): boolean {
   if (route.destination === 'default') return (route.family === 6) === address.includes(':');
   return matchesPrefix(address, route.destination);
