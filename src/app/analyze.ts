@@ -15,7 +15,7 @@ export interface AnalyzeOptions {
 /** `whydrop analyze PATH…`: a verdict from text that others collected, without privileges. */
 export async function analyze(paths: readonly string[], options: AnalyzeOptions): Promise<void> {
   const [path = ''] = paths;
-  if (paths.length === 1 && kindOf(path) === 'binary') {
+  if (paths.length === 1 && kindOf(path) === 'recording') {
     const { replayCommand } = await import('./replay-command.ts');
     return replayCommand(path, { ...options, pid: [], protocol: [], port: [], address: [], cause: [] });
   }

@@ -43,7 +43,7 @@ export function readCounters(lines: readonly string[]): Reading {
     else if (SOFTNET.test(text)) add('softnet_stat', i, until(i, (l) => SOFTNET.test(l)));
     else if (/^#(?:\d+\.\d+ )?(?:kernel|extended)/.test(text) && NSTAT.test(lines[i + 1] ?? '')) add('nstat', i, until(i + 1, (l) => NSTAT.test(l)));
     else if (/^\d+: \S+: <[A-Z,_-]*>/.test(text) && lines.slice(i + 1, i + 8).some((l) => /^\s+RX:\s+bytes/.test(l))) {
-      add('ip -s link', i, until(i + 1, (l) => /^\d+: \S+: <|^\s+(?:link\/|RX|TX|\d|alias|altname|vf )/.test(l)));
+      add('ip -s link', i, until(i + 1, (l) => /^\d+: \S+: <|^\s+(?:link\/|RX|TX|\d|alias|altname|vf |veth |bridge |vlan |bond|vxlan |macvlan |tun |openvswitch|promiscuity |parentbus )/.test(l)));
     } else i += 1;
   }
   return { records, taken };

@@ -1,115 +1,99 @@
-import { parseInet } from '../base/inet.ts';
-import type { Tuple } from '../model/event.ts';
-import { flagsOf, frameOf, isConsumed, processOf, toolDrop, tupleOf } from './drop-tools.ts';
-import type { EvidenceRecord, Frame, Reading, TraceRecord } from './evidence-record.ts';
+import { flagsOf, frameOf, isConsumed, processOf, toolDrop } from './drop-tools.ts';
+import type { EvidenceRecord, Reading } from './evidence-record.ts';
 import { isObject, number, object, text, type Json } from './json-fields.ts';
+import { deviceOf, ethertypeOf, FREED, netnsOf, pwruClock, pwruTime, type PwruClock } from './pwru.ts';
+import { createRetis } from './retis-json.ts';
+import { stackOf, tupleFrom } from './tool-json.ts';
 
 /**
- * One JSON object a line, as retis (`retis collect -o`, sections of v1.0 to v1.6) and pwru (`--output-json`) write them.
- * Only what was dropped is taken: their steps on the way say where a packet was, not that it was lost.
+ * JSON objects as retis (`retis collect -o`) and pwru (`--output-json`) write them: one a line, a list of one packet's events
+ * a line (`retis sort -o`), or spread over lines as jq prints them. Only what was dropped is taken: their steps on the way
+ * say where a packet was, not that it was lost.
  */
 export function readDropJson(lines: readonly string[]): Reading {
   const records: EvidenceRecord[] = [];
   const taken: number[] = [];
-  for (let i = 0; i < lines.length; i++) {
-    const line = lines[i]!;
-    if (!line.startsWith('{') || line.length > LONGEST) continue;
-    let value: unknown;
-    try {
-      value = JSON.parse(line);
-    } catch {
-      continue; // another format may know it
+  const values = valuesIn(lines);
+  const clock = pwruClock(values.flatMap(({ events }) => events.flatMap((e) => (isPwru(e) && typeof e['time'] === 'number' && Number.isFinite(e['time']) ? [BigInt(Math.trunc(e['time']))] : []))));
+  const retis = createRetis();
+  for (const { events, from, to } of values) {
+    let known = false;
+    for (const event of events) {
+      const read = retis(event, from + 1) ?? pwru(event, from + 1, clock);
+      if (read === undefined) continue;
+      known = true;
+      for (const record of read) records.push(record);
     }
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) continue;
-    const event = value as Json;
-    const read = retis(event, i) ?? pwru(event, i);
-    if (read === undefined) continue;
-    taken.push(i);
-    records.push(...read);
+    if (known) for (let i = from; i < to; i++) if (lines[i] !== '') taken.push(i);
   }
   return { records, taken };
 }
 
 const LONGEST = 262_144;
-const MOST_FRAMES = 128;
-/** Bytes of a packet that are looked at. */
-const HEAD = 512;
+/** Lines of one object that is spread over lines. */
+const MOST_LINES = 2_000;
+/** Lines looked through for the end of objects that are none. */
+const MOST_IN_VAIN = 50_000;
 
-function retis(event: Json, i: number): readonly EvidenceRecord[] | undefined {
-  const common = object(event, 'common');
-  const startup = object(event, isObject(event['startup']) ? 'startup' : 'md');
-  if (isObject(startup['clock_monotonic_offset'])) {
-    const offset = object(startup, 'clock_monotonic_offset');
-    const ns = BigInt(Math.trunc(number(offset, 'sec') ?? 0)) * 1_000_000_000n + BigInt(Math.trunc(number(offset, 'nsec') ?? 0));
-    return [{ kind: 'clocks', line: i + 1, wall: ns, mono: 0n, named: true }];
+interface Value {
+  readonly events: readonly Json[];
+  readonly from: number;
+  readonly to: number;
+}
+
+function valuesIn(lines: readonly string[]): readonly Value[] {
+  const values: Value[] = [];
+  let inVain = 0;
+  for (let i = 0; i < lines.length; i++) {
+    const line = lines[i]!;
+    if ((!line.startsWith('{') && !line.startsWith('[')) || line.length > LONGEST) continue;
+    let to = i + 1;
+    if (line === '{' || line === '[') {
+      if (inVain > MOST_IN_VAIN) continue;
+      const end = line === '{' ? /^\}[,\]]?$/ : /^\],?$/;
+      while (to < lines.length && to - i < MOST_LINES && !end.test(lines[to]!)) to += 1;
+      to += 1;
+    }
+    const events = parsed(to === i + 1 ? line : lines.slice(i, to).join('\n').replace(/[,\]]$/, (end) => (line === '[' && end === ']' ? end : '')));
+    if (events.length === 0) {
+      if (to > i + 1) inVain += to - i;
+      continue;
+    }
+    values.push({ events, from: i, to: Math.min(to, lines.length) });
+    i = to - 1;
   }
-  if (!isObject(event['common']) || !(isObject(event['kernel']) || isObject(event['userspace']) || isObject(event['startup']))) return undefined;
-  const kernel = object(event, 'kernel');
-  const drop = object(event, 'skb-drop');
-  if (!isObject(event['skb-drop']) || isConsumed(text(drop, 'drop_reason'))) return [];
-  const task = object(common, 'task');
-  const skb = object(event, 'skb');
-  const dev = isObject(event['dev']) ? object(event, 'dev') : isObject(skb['dev']) ? object(skb, 'dev') : { name: skb['dev_name'] };
-  // a section of its own since v1.5
-  const packet = isObject(event['packet']) ? object(event, 'packet') : object(skb, 'packet');
-  const head = base64(text(packet, 'data') ?? text(packet, 'packet'));
-  const length = number(packet, 'len') ?? number(object(skb, 'meta'), 'len');
-  const pid = number(task, 'tgid') ?? number(task, 'pid');
-  const subsystem = text(drop, 'subsys');
-  const reason = text(drop, 'drop_reason');
-  const tuple = head === undefined ? headersOf(skb) : undefined;
-  return [toolDrop('retis', {
-    line: i + 1, time: BigInt(Math.trunc(number(common, 'timestamp') ?? i)), text: `${text(kernel, 'symbol') ?? 'skb:kfree_skb'} ${reason ?? ''} (line ${i + 1})`, cpu: number(common, 'smp_id') ?? 0,
-    stack: stackOf(kernel['stack_trace']), ...(reason === undefined ? {} : { reason: subsystem === undefined ? reason : `${subsystem}/${reason}` }),
-    ...(text(task, 'comm') === undefined ? {} : { comm: text(task, 'comm')! }), ...(pid === undefined ? {} : { tid: pid }),
-    told: { ...(head === undefined ? {} : { head }), ...(tuple === undefined ? {} : { tuple }), ...(length === undefined ? {} : { length }), ...(text(dev, 'name') === undefined || text(dev, 'name') === '' ? {} : { interface: text(dev, 'name')! }) },
-  })];
+  return values;
 }
 
-/** Before the packet's bytes were kept: its headers, flat in `skb` (before 1.0) or in sections of it. */
-function headersOf(skb: Json): Tuple | undefined {
-  const ip = isObject(skb['ip']) ? object(skb, 'ip') : skb;
-  const source = text(ip, 'saddr'), destination = text(ip, 'daddr'), protocol = number(ip, 'protocol');
-  if (source === undefined || destination === undefined || protocol === undefined || parseInet(source) === undefined || parseInet(destination) === undefined) return undefined;
-  const section = protocol === 6 ? 'tcp' : 'udp';
-  const ports = isObject(skb[section]) ? object(skb, section) : skb;
-  return tupleOf(protocol, end(source, number(ports, 'sport')), end(destination, number(ports, 'dport')));
+function parsed(source: string): readonly Json[] {
+  if (source.length > LONGEST) return [];
+  let value: unknown;
+  try {
+    value = JSON.parse(source);
+  } catch {
+    return []; // another format may know it
+  }
+  return (Array.isArray(value) ? value : [value]).filter(isObject);
 }
 
-const FREED = /^(?:kfree_skb_reason|sk_skb_reason_drop|kfree_skb_list_reason|kfree_skb)(?:\((?:SKB_DROP_REASON_)?(\w+)\)| \((\d+)\))?$/;
+const isPwru = (event: Json): boolean => text(event, 'func') !== undefined && text(event, 'skb') !== undefined;
 
-function pwru(event: Json, i: number): readonly EvidenceRecord[] | undefined {
-  const name = text(event, 'func');
-  if (name === undefined || text(event, 'skb') === undefined) return undefined;
+function pwru(event: Json, line: number, clock: PwruClock): readonly EvidenceRecord[] | undefined {
+  if (!isPwru(event)) return undefined;
+  const name = text(event, 'func')!;
   const freed = FREED.exec(name);
   if (freed === null || isConsumed(freed[1])) return [];
-  const tuple = object(event, 'tuple');
-  const source = text(tuple, 'saddr'), destination = text(tuple, 'daddr'), protocol = number(tuple, 'proto');
-  const whole = source === undefined || destination === undefined || protocol === undefined || parseInet(source) === undefined || parseInet(destination) === undefined
-    ? undefined : tupleOf(protocol, end(source, number(tuple, 'sport')), end(destination, number(tuple, 'dport')));
+  const ends = object(event, 'tuple');
+  const tuple = tupleFrom(number(ends, 'proto'), text(ends, 'saddr'), text(ends, 'daddr'), number(ends, 'sport'), number(ends, 'dport'));
+  const flags = text(ends, 'flags');
   const [comm, pid] = processOf(text(event, 'process') ?? '<empty>');
   const caller = frameOf(text(event, 'caller_func') ?? '');
-  const ethertype = number(event, 'proto'), length = number(event, 'len'), device = text(event, 'iface');
-  const time = event['time'];
+  const ethertype = ethertypeOf(number(event, 'proto')), length = number(event, 'len'), mark = number(event, 'mark'), netns = netnsOf(number(event, 'netns'), text(event, 'netns_name'));
+  const kernel = number(event, 'time');
+  const { clocks, ...time } = pwruTime(clock, line, kernel === undefined || !Number.isFinite(kernel) ? undefined : BigInt(Math.trunc(kernel)), text(event, 'time'));
   return [toolDrop('pwru', {
-    line: i + 1, time: typeof time === 'number' && time > 0 ? BigInt(Math.trunc(time)) : BigInt(i), text: `${name} (line ${i + 1})`, skb: text(event, 'skb')!, cpu: number(event, 'cpu') ?? 0, comm, ...(pid === undefined ? {} : { tid: pid }),
+    ...time, line, text: `${name} (line ${line})`, skb: text(event, 'skb')!, cpu: number(event, 'cpu') ?? 0, comm, ...(pid === undefined ? {} : { tid: pid }),
     stack: stackOf(event['stack']), ...(freed[1] === undefined ? {} : { reason: freed[1] }), ...(caller === undefined ? {} : { place: caller }), ...(ethertype === undefined ? {} : { protocol: ethertype }),
-    told: { ...(whole === undefined ? {} : { tuple: whole, ...(text(tuple, 'flags') === undefined ? {} : { flags: flagsOf(text(tuple, 'flags')!) }) }), ...(length === undefined ? {} : { length }), ...(device === undefined ? {} : { interface: device.replace(/[:(].*$/, '') }) },
-  })];
-}
-
-const end = (address: string, port: number | undefined): { readonly address: string; readonly port?: number } => ({ address, ...(port === undefined ? {} : { port }) });
-
-/** Innermost first: a list of names, an object with one, or text with a line each. */
-function stackOf(value: unknown): readonly Frame[] {
-  const names = Array.isArray(value) ? value : typeof value === 'string' ? value.split('\n') : typeof value === 'object' && value !== null && Array.isArray((value as Json)['raw']) ? ((value as Json)['raw'] as unknown[]) : [];
-  return names.slice(0, MOST_FRAMES).flatMap((name) => {
-    const frame = typeof name === 'string' ? frameOf(name.trim()) : undefined;
-    return frame === undefined ? [] : [frame];
-  });
-}
-
-function base64(data: string | undefined): NonNullable<TraceRecord['told']>['head'] | undefined {
-  if (data === undefined || !/^[A-Za-z0-9+/]{16,}={0,2}$/.test(data)) return undefined;
-  return Uint8Array.from(atob(data.slice(0, Math.ceil(HEAD / 3) * 4)), (c) => c.charCodeAt(0));
+    told: { ...(tuple === undefined ? {} : { tuple, ...(flags === undefined ? {} : { flags: flagsOf(flags) }) }), ...(length === undefined ? {} : { length }), ...(mark === undefined ? {} : { mark }), ...deviceOf(text(event, 'iface')), ...(netns === undefined ? {} : { netns }) },
+  }), ...clocks];
 }

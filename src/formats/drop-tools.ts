@@ -3,6 +3,7 @@ import type { Tuple } from '../model/event.ts';
 import { TCP_FLAG } from '../model/packet.ts';
 import type { EvidenceRecord, Frame, Reading, TraceRecord } from './evidence-record.ts';
 import { symbolFrame } from './ftrace-text.ts';
+import { deviceOf, ethertypeOf, FREED, netnsOf, pwruClock, pwruTime, type PwruClock } from './pwru.ts';
 import { wallTime } from './wall-time.ts';
 
 /**
@@ -13,6 +14,10 @@ import { wallTime } from './wall-time.ts';
 export function readDropTools(lines: readonly string[]): Reading {
   const records: EvidenceRecord[] = [];
   const taken = new Set<number>();
+  const clock = pwruClock(lines.flatMap((l) => {
+    const stamp = pwruStamp(l);
+    return stamp === undefined ? [] : [stamp];
+  }));
   for (let i = 0; i < lines.length; i++) {
     const text = lines[i]!;
     if (text === '' || text.length > LONGEST) continue;
@@ -20,7 +25,7 @@ export function readDropTools(lines: readonly string[]): Reading {
       taken.add(i);
       continue;
     }
-    const read = dropwatchCount(text, i) ?? dropwatchPacket(lines, i) ?? tcpdrop(lines, i) ?? pwru(lines, i);
+    const read = dropwatchCount(text, i) ?? dropwatchPacket(lines, i) ?? tcpdrop(lines, i) ?? pwru(lines, i, clock);
     if (read === undefined) continue;
     records.push(...read.records);
     for (let n = i; n < i + read.lines; n++) taken.add(n);
@@ -38,10 +43,10 @@ const LONGEST = 4096;
 const MOST_FRAMES = 128;
 /** Of one line that counts many; the rest is told as not described. */
 const MOST_COPIES = 1_000;
-const HEADERS = /^(?:Tracing tcp drops\. Hit Ctrl-C to end\.|TIME\s+PID\s+.*STATE.*|Attaching \d+ probes?\.\.\.|SKB\s+CPU\s+PROCESS\b.*|TIME\s+SKB\s+CPU\s+PROCESS\b.*|Kernel monitoring activated\.|Enabling monitoring\.\.\.|Issue Ctrl-C to stop monitoring|Waiting for activation ack\.\.\.\.*|dropwatch> ?.*|(?:Got|Received) .*|Initializing .*|Setting alert mode|Alert mode successfully set|setting alert capture limit to \d+|Alert limit reached, deactivating!|Deactivation requested, turning off monitoring|Shutting down \.\.\.)$/;
+const HEADERS = /^(?:WARNING: tcp_drop\(\) kernel function not found or traceable\. .*|Tracing tcp drops\. Hit Ctrl-C to end\.|TIME\s+PID\s+.*STATE.*|Attaching \d+ probes?\.\.\.|SKB\s+CPU\s+PROCESS\b.*|TIME\s+SKB\s+CPU\s+PROCESS\b.*|Kernel monitoring activated\.|Enabling monitoring\.\.\.|Issue Ctrl-C to stop monitoring|Waiting for activation ack\.\.\.\.*|dropwatch> ?.*|(?:Got|Received) .*|Initializing .*|Setting alert mode|Alert mode successfully set|setting alert capture limit to \d+|Alert limit reached, deactivating!|Deactivation requested, turning off monitoring|Shutting down \.\.\.)$/;
 
 /** A drop that a tool has told, in the words of the trace readers: what it says goes into `told`. */
-export function toolDrop(tool: string, drop: { readonly line: number; readonly time: bigint; readonly text: string; readonly reason?: string; readonly place?: Frame; readonly stack?: readonly Frame[]; readonly comm?: string; readonly tid?: number; readonly cpu?: number; readonly protocol?: number; readonly skb?: string; readonly told?: TraceRecord['told'] }): TraceRecord {
+export function toolDrop(tool: string, drop: Pick<TraceRecord, 'line' | 'time' | 'stamp' | 'keeps'> & { readonly text: string; readonly reason?: string; readonly place?: Frame; readonly stack?: readonly Frame[]; readonly comm?: string; readonly tid?: number; readonly cpu?: number; readonly protocol?: number; readonly skb?: string; readonly told?: TraceRecord['told'] }): TraceRecord {
   const fields = new Map<string, string>();
   if (drop.place?.name !== undefined) fields.set('location', `${drop.place.name}${drop.place.offset === undefined ? '' : `+0x${drop.place.offset.toString(16)}`}${drop.place.module === undefined ? '' : ` [${drop.place.module}]`}`);
   else if (drop.place?.address !== undefined) fields.set('location', `0x${drop.place.address.toString(16)}`);
@@ -51,6 +56,7 @@ export function toolDrop(tool: string, drop: { readonly line: number; readonly t
   return {
     kind: 'trace', tool, line: drop.line, comm: drop.comm ?? '<...>', cpu: drop.cpu ?? 0, time: drop.time, event: 'kfree_skb', fields, text: drop.text, stack: drop.stack ?? [],
     ...(drop.tid === undefined ? {} : { tid: drop.tid }), ...(drop.told === undefined ? {} : { told: drop.told }),
+    ...(drop.stamp === undefined ? {} : { stamp: drop.stamp }), ...(drop.keeps === undefined ? {} : { keeps: drop.keeps }),
   };
 }
 
@@ -64,7 +70,7 @@ function dropwatchCount(text: string, i: number): Part | undefined {
   const address = bare ?? at;
   const place: Frame | undefined = trap !== undefined ? { name: trap } : name === undefined ? { address: BigInt(address!) } : { name, ...(offset === undefined ? {} : { offset: Number.parseInt(offset, 16) }) };
   const n = Number(count);
-  const one = toolDrop('dropwatch', { line: i + 1, time: BigInt(i), text, place });
+  const one = toolDrop('dropwatch', { line: i + 1, time: BigInt(i), keeps: 'order', text, place });
   const records: EvidenceRecord[] = Array.from({ length: Math.min(n, MOST_COPIES) }, (_, k) => ({ ...one, time: BigInt(i) * 1_000_000n + BigInt(k), text: `${text} (${k + 1} of ${n})` }));
   if (n > MOST_COPIES) records.push({ kind: 'trace-loss', line: i + 1, lost: n - MOST_COPIES });
   return { records, lines: 1 };
@@ -85,16 +91,16 @@ function dropwatchPacket(lines: readonly string[], from: number): Part | undefin
   const stamp = /^(.*\d{4}) (\d{9}) nsec$/.exec(values.get('timestamp') ?? '');
   const wall = stamp === null ? undefined : wallTime(stamp[1]!);
   const time = wall === undefined ? BigInt(from) : wall.stamp.ns + BigInt(stamp![2]!);
+  const index = Number(values.get('input port ifindex') ?? NaN);
   const length = Number(values.get('original length') ?? values.get('length') ?? NaN);
   const device = values.get('input port name');
   const drop = toolDrop('dropwatch', {
-    line: from + 1, time, text: lines[from]!, place: symbolFrame(head[1]!) ?? { name: head[1]! },
+    line: from + 1, time, ...(wall === undefined ? { keeps: 'order' } : { stamp: { ...wall.stamp, ns: time, step: 1n } }), text: lines[from]!, place: symbolFrame(head[1]!) ?? { name: head[1]! },
     ...(values.get('drop reason') === undefined ? {} : { reason: values.get('drop reason')! }),
     ...(values.get('protocol') === undefined ? {} : { protocol: Number(values.get('protocol')) }),
-    told: { ...(Number.isFinite(length) ? { length } : {}), ...(device === undefined ? {} : { interface: device }) },
+    told: { ...(Number.isFinite(length) ? { length } : {}), ...(device === undefined ? {} : { interface: device }), ...(index > 0 ? { ifindex: index } : {}) },
   });
-  const clocks: readonly EvidenceRecord[] = wall === undefined ? [] : [{ kind: 'clocks', line: from + 1, wall: time, mono: time, named: true }];
-  return { records: [drop, ...clocks], lines: end - from };
+  return { records: [drop], lines: end - from };
 }
 
 /** bcc: `TIME PID IP S:P > D:P STATE (FLAGS)`; bpftrace: `TIME PID COMM S:P D:P STATE`. The stack follows. */
@@ -111,10 +117,12 @@ function tcpdrop(lines: readonly string[], from: number): Part | undefined {
   const seconds = Number(m[1]) * 3600 + Number(m[2]) * 60 + Number(m[3]);
   // the tool takes sockets, whatever their protocol: only TCP has states other than CLOSE
   const tcp = bcc !== null || (m[8] !== '' && m[8] !== 'CLOSE');
-  const tuple = tcp && source.address !== '0.0.0.0' ? tupleOf(6, source, destination) : undefined;
+  // bcc takes the socket's peer for the source of every IPv6 packet: of one being sent the addresses are the wrong way round
+  const swapped = bcc !== null && source.address.includes(':') && isSending(stack);
+  const tuple = tcp && source.address !== '0.0.0.0' ? tupleOf(6, swapped ? { ...source, address: destination.address } : source, swapped ? { ...destination, address: source.address } : destination) : undefined;
   return {
     records: [toolDrop(bcc === null ? 'bpftrace tcpdrop' : 'bcc tcpdrop', {
-      line: from + 1, time: BigInt(seconds) * 1_000_000_000n + BigInt(from), text: `${lines[from]!} (line ${from + 1})`, tid: Number(m[4]), stack,
+      line: from + 1, time: BigInt(seconds) * 1_000_000_000n + BigInt(from), keeps: 'day', text: `${lines[from]!} (line ${from + 1})`, tid: Number(m[4]), stack,
       ...(bcc === null ? { comm: m[5]! } : {}), ...(bcc?.[10] === undefined ? {} : { reason: bcc[10] }), protocol: source.address.includes(':') ? 0x86dd : 0x0800,
       ...(tuple === undefined ? {} : { told: { tuple, ...(bcc === null ? {} : { flags: flagsOf(bcc[9]!) }) } }),
     })],
@@ -122,34 +130,45 @@ function tcpdrop(lines: readonly string[], from: number): Part | undefined {
   };
 }
 
-/** pwru: `0xSKB CPU PROCESS [TIMESTAMP] [NETNS MARK IFACE PROTO MTU LEN] [TUPLE] FUNC [CALLER]`. Only what was freed with a reason. */
-const PWRU = /^(?:(\d{4}-\d\d-\d\dT[\d:.]+)\s+)?(0x[0-9a-f]{8,16})\s+(\d{1,5})\s+(\S{1,64})\s+(.*)$/;
-/** Without --timestamp, which is the default, the network namespace is the first number. */
-const META = /^(?:(\d{1,20}) +(?=\d{1,10} +[0-9a-f]{1,8} +\S{1,64}? +0x))?(\d{1,10}) +([0-9a-f]{1,8}) +(\S{1,64}?) +0x([0-9a-f]{4}) +(\d{1,10}) +(\d{1,10})\s+(.*)$/;
-const BARE = /^(?:(\d{1,20})\s+)?()()()()()()(.*)$/;
-const FREED = /(?:^|\s)(?:kfree_skb_reason|sk_skb_reason_drop|kfree_skb_list_reason|kfree_skb)(?:\((?:SKB_DROP_REASON_)?(\w+)\)| \((\d+)\))?(?:\s+([A-Za-z_][\w.]*))?(?=\s|$)/;
+function isSending(stack: readonly Frame[]): boolean {
+  const sent = stack.findIndex((f) => /^(?:ip6_xmit|inet6_csk_xmit|__tcp_transmit_skb)$/.test(f.name ?? '')), received = stack.findIndex((f) => /^(?:ipv6_rcv|ip6_input|tcp_v6_rcv|tcp_v6_do_rcv)/.test(f.name ?? ''));
+  return sent >= 0 && (received < 0 || sent < received);
+}
 
-function pwru(lines: readonly string[], from: number): Part | undefined {
+/** pwru: `[TIME] 0xSKB CPU PROCESS [TIMESTAMP] [NETNS MARK IFACE PROTO MTU LEN [CB]] [NETNS-NAME] [TUPLE] FUNC [CALLER]`. Only what was freed with a reason. */
+const PWRU = /^(?:((?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d\.\d{1,9})\s+)?(0x[0-9a-f]{8,16})\s+(\d{1,5})\s+(\S{1,64})\s+(.*)$/;
+/** Without --timestamp, which is the default, the network namespace is the first number. */
+const META = /^(?:(\d{1,20}) +(?=\d{1,10} +[0-9a-f]{1,8} +\S{1,64}? +0x))?(\d{1,10}) +([0-9a-f]{1,8}) +(\S{1,64}?) +0x([0-9a-f]{1,4}) +(\d{1,10}) +(\d{1,10})\s+(?:\[0x[0-9A-F,x]{1,80}\]\s+)?(.*)$/;
+const BARE = /^(?:(\d{1,20})\s+)?()()()()()()(.*)$/;
+const partsOf = (rest: string): readonly (string | undefined)[] => (META.exec(rest) ?? BARE.exec(rest))!.map((part) => (part === '' ? undefined : part));
+
+function pwruStamp(line: string): bigint | undefined {
+  const m = line.length > LONGEST ? null : PWRU.exec(line);
+  const stamp = m === null ? undefined : partsOf(m[5]!)[1];
+  return stamp === undefined ? undefined : BigInt(stamp);
+}
+
+function pwru(lines: readonly string[], from: number, clock: PwruClock): Part | undefined {
   const m = PWRU.exec(lines[from]!);
   if (m === null) return undefined;
-  const meta = (META.exec(m[5]!) ?? BARE.exec(m[5]!))!.map((part) => (part === '' ? undefined : part));
+  const meta = partsOf(m[5]!);
   const freed = FREED.exec(meta[8] ?? '');
   const { stack, next } = stackFrom(lines, from + 1);
   if (freed === null || isConsumed(freed[1])) return { records: [], lines: next - from }; // on its way: not lost yet
-  const flow = /(\S+)->(\S+?)\((\w+)(?::[\w|]+)?\)/.exec(meta[8] ?? '');
-  const source = flow === null ? undefined : lastColon(flow[1]!), destination = flow === null ? undefined : lastColon(flow[2]!);
-  const protocol = { tcp: 6, udp: 17, icmp: 1, icmp6: 58 }[flow?.[3] ?? ''];
+  const flow = /(?:^|(\S+)\s+|\s)(\S+)->(\S+?)\((\w+)(?::([\w|]+))?\)/.exec(meta[8] ?? '');
+  const source = flow === null ? undefined : lastColon(flow[2]!), destination = flow === null ? undefined : lastColon(flow[3]!);
+  const protocol = { tcp: 6, udp: 17, icmp: 1, icmp6: 58 }[flow?.[4] ?? ''];
   const tuple = source === undefined || destination === undefined || protocol === undefined ? undefined : tupleOf(protocol, source, destination);
   const [comm, pid] = processOf(m[4]!);
-  const absolute = m[1] === undefined ? undefined : wallTime(m[1]);
-  const time = absolute?.stamp.ns ?? BigInt(meta[1] ?? from);
+  const { clocks, ...time } = pwruTime(clock, from + 1, meta[1] === undefined ? undefined : BigInt(meta[1]), m[1]);
   const caller = freed[3] === undefined ? undefined : symbolFrame(freed[3]);
+  const netns = netnsOf(meta[2] === undefined ? undefined : Number(meta[2]), flow?.[1]);
   return {
     records: [toolDrop('pwru', {
-      line: from + 1, time, text: lines[from]!, skb: m[2]!, cpu: Number(m[3]), comm, ...(pid === undefined ? {} : { tid: pid }), stack,
-      ...(freed[1] === undefined ? {} : { reason: freed[1] }), ...(caller === undefined ? {} : { place: caller }), ...(meta[5] === undefined ? {} : { protocol: Number.parseInt(meta[5], 16) }),
-      told: { ...(tuple === undefined ? {} : { tuple }), ...(meta[7] === undefined ? {} : { length: Number(meta[7]) }), ...(meta[4] === undefined ? {} : { interface: meta[4].replace(/[:(].*$/, '') }) },
-    }), ...(absolute === undefined ? [] : [{ kind: 'clocks' as const, line: from + 1, wall: time, mono: time, named: true }])],
+      ...time, line: from + 1, text: lines[from]!, skb: m[2]!, cpu: Number(m[3]), comm, ...(pid === undefined ? {} : { tid: pid }), stack,
+      ...(freed[1] === undefined ? {} : { reason: freed[1] }), ...(caller === undefined ? {} : { place: caller }), ...(meta[5] === undefined ? {} : { protocol: ethertypeOf(Number.parseInt(meta[5], 16))! }),
+      told: { ...(tuple === undefined ? {} : { tuple, ...(flow?.[5] === undefined ? {} : { flags: flagsOf(flow[5]) }) }), ...(meta[7] === undefined ? {} : { length: Number(meta[7]) }), ...(meta[3] === undefined ? {} : { mark: Number.parseInt(meta[3], 16) }), ...deviceOf(meta[4]), ...(netns === undefined ? {} : { netns }) },
+    }), ...clocks],
     lines: next - from,
   };
 }

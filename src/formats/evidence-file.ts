@@ -1,3 +1,4 @@
+import { readAsides } from './aside.ts';
 import { readConntrack } from './conntrack-text.ts';
 import { readCounters } from './counter-text.ts';
 import { readKernelLog } from './dmesg.ts';
@@ -8,6 +9,7 @@ import { readFtrace } from './ftrace-text.ts';
 import { readHost } from './host-text.ts';
 import { readKernelConfig } from './kernel-config.ts';
 import { readDropFilter } from './kfree-filter.ts';
+import { readListings } from './listing-json.ts';
 import { readLog } from './log-lines.ts';
 import { readRules } from './rule-text.ts';
 
@@ -31,7 +33,7 @@ export interface EvidenceFile {
 
 /** In this order: what has the strictest grammar first. A line belongs to the first that understands it. */
 const READERS: readonly ((lines: readonly string[]) => Reading)[] = [
-  readDropJson, readFtrace, readDropTools, readConntrack, readCounters, readRules, readDropFilter, readKernelConfig, readKernelLog, readHost, readLog,
+  readDropJson, readFtrace, readDropTools, readConntrack, readCounters, readRules, readListings, readDropFilter, readKernelConfig, readKernelLog, readHost, readAsides, readLog,
 ];
 
 const HEADING = /^(?:={2,}>? (.{1,200}?)(?: <?={2,})?|-- (.{1,200}?)|#{2,} (.{1,200}))$/;
@@ -43,7 +45,7 @@ const HEADING = /^(?:={2,}>? (.{1,200}?)(?: <?={2,})?|-- (.{1,200}?)|#{2,} (.{1,
 export function recogniseEvidence(name: string, text: string): EvidenceFile {
   // no-break blanks and a byte order mark come with text that went through a web page or an editor
   const lines = text.replace(/[\u00a0\u2007\u202f]/g, ' ').replace(/^\ufeff/, '').split('\n').map((l) => l.trimEnd());
-  const nameWords = name.slice(name.lastIndexOf('/') + 1).split(/[^\w-]+/).filter((w) => w !== '');
+  const nameWords = [...netnsInName(name), ...name.slice(name.lastIndexOf('/') + 1).split(/[^\w-]+/).filter((w) => w !== '')];
   const parts: EvidencePart[] = [];
   const examples: { line: number; text: string }[] = [];
   let unread = 0, total = 0;
@@ -84,10 +86,16 @@ export function recogniseEvidence(name: string, text: string): EvidenceFile {
   return { name, parts, lines: total, unread, examples };
 }
 
+/** The network namespace that sosreport writes into names of files: `…/ip_netns_exec_NAME_ip_address`, `…/namespaces/NAME/…`. */
+export function netnsInName(name: string): readonly string[] {
+  const m = /(?:^|\/)ip_netns_exec_([\w.@-]{1,64}?)_(?:ip|ss|nft|ip6?tables|ip6?tables-save|netstat|sysctl|conntrack|nstat|ethtool|tc|bridge|cat)(?:_|-save|$)/.exec(name) ?? /(?:^|\/)namespaces\/([\w.@-]{1,64})\//.exec(name);
+  return m === null ? [] : [m[1]!];
+}
+
 /** The name of what a record is, as the list of what was recognised shows it. */
 export function formatName(record: EvidenceRecord): string {
   switch (record.kind) {
-    case 'trace': return record.tool !== undefined ? record.tool : record.stack.length > 0 ? 'ftrace text with stacks' : 'ftrace text';
+    case 'trace': return record.tool !== undefined ? (record.tool === 'trace.dat' && record.stack.length > 0 ? 'trace.dat with stacks' : record.tool) : record.stack.length > 0 ? 'ftrace text with stacks' : 'ftrace text';
     case 'conntrack-event': return 'conntrack -E';
     case 'conntrack-listing': return record.stamp === undefined ? 'conntrack -L' : 'conntrack -L, polled';
     case 'conntrack-overrun': return 'a warning of conntrack -E';
@@ -106,5 +114,9 @@ export function formatName(record: EvidenceRecord): string {
     case 'socket': return 'ss -p';
     case 'sysctl': return 'sysctl';
     case 'kernel': return 'kernel release';
+    case 'netns': return 'lsns';
+    case 'remark': return 'remarks';
+    case 'listing': return record.topic === 'qdisc' ? 'tc -j qdisc' : `ip -j ${record.topic.replace('6', ' (IPv6)')}`;
+    case 'aside': return `${record.format}, not used${record.instead === undefined ? '' : ` (collect ${record.instead})`}`;
   }
 }

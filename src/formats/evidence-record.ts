@@ -1,4 +1,4 @@
-import type { ConntrackEntry, Tuple } from '../model/event.ts';
+import type { ConntrackEntry, PacketConntrack, RuleVerdict, Tuple } from '../model/event.ts';
 import type { LogSign } from '../model/log-sign.ts';
 
 /** A wall time as a text has it. `zone` false: read as if it were UTC, the zone is not known. */
@@ -26,8 +26,12 @@ export interface TraceRecord {
   /** Undefined where it was blotted out. */
   readonly tid?: number;
   readonly cpu: number;
-  /** ns of the trace's clock. */
+  /** ns of the trace's clock; see `stamp` and `keeps`. */
   readonly time: bigint;
+  /** The wall time, where the text has no other; `time` is the same. */
+  readonly stamp?: Stamp;
+  /** What `time` is where it is no clock: the time of a day that is not named, or only the order of the lines. */
+  readonly keeps?: 'day' | 'order';
   /** The latency columns, `..s1.`: third h, H or s means an interrupt context. */
   readonly flags?: string;
   readonly event: string;
@@ -48,11 +52,20 @@ export interface TraceRecord {
     readonly head?: Uint8Array;
     readonly length?: number;
     readonly interface?: string;
+    readonly ifindex?: number;
+    readonly mark?: number;
+    /** Inode number of its network namespace, and the name where the tool looked it up. */
+    readonly netns?: { readonly inode: number; readonly name?: string };
+    readonly conntrack?: Omit<PacketConntrack, 'address'>;
+    readonly verdict?: RuleVerdict;
   };
 }
 
 export type CounterName = 'stat/nf_conntrack' | 'snmp' | 'netstat' | 'snmp6' | 'softnet_stat' | 'dev' | 'conntrack -S' | 'ip -s link' | 'nstat';
 export type RuleTool = 'iptables-save' | 'iptables -L' | 'nft' | 'nft -j';
+
+/** Listings of iproute2 as JSON; each is the answer to a question of that topic (model/question.ts). */
+export type ListingTopic = 'link' | 'address' | 'route' | 'route6' | 'rule' | 'rule6' | 'neighbour' | 'qdisc';
 
 /** What text that people collected may hold. `line` counts from 1 in the file. */
 export type EvidenceRecord =
@@ -70,7 +83,7 @@ export type EvidenceRecord =
   | { readonly kind: 'kernel-options'; readonly line: number; readonly options: ReadonlyMap<string, string> }
   /** A filter on `location`: `kept` false, the addresses were left out (`location!=…`). */
   | { readonly kind: 'drop-filter'; readonly line: number; readonly addresses: readonly bigint[]; readonly kept: boolean }
-  | { readonly kind: 'clocks'; readonly line: number; readonly wall: bigint; readonly mono: bigint; /** Both are called by name. */ readonly named: boolean }
+  | { readonly kind: 'clocks'; readonly line: number; readonly wall: bigint; readonly mono: bigint; /** Both are called by name. */ readonly named: boolean; /** False: the wall time is local, its zone is not told. */ readonly zone?: boolean }
   /** A command with its beginning and end, from a log of commands. */
   | { readonly kind: 'command'; readonly line: number; readonly from: Stamp; readonly to?: Stamp; readonly command: string; readonly netns?: string }
   /** Events that a trace lost: per_cpu/cpuN/stats, or the head of the trace. */
@@ -78,7 +91,14 @@ export type EvidenceRecord =
   | { readonly kind: 'process'; readonly line: number; readonly pid: number; readonly command: string }
   | { readonly kind: 'socket'; readonly line: number; readonly local: string; readonly pid: number; readonly comm: string }
   | { readonly kind: 'sysctl'; readonly line: number; readonly name: string; readonly value: string }
-  | { readonly kind: 'kernel'; readonly line: number; readonly release: string };
+  | { readonly kind: 'kernel'; readonly line: number; readonly release: string }
+  /** A network namespace by its inode number, from lsns; the name is empty where it is bound to no file of `ip netns`. */
+  | { readonly kind: 'netns'; readonly line: number; readonly inode: number; readonly name: string }
+  | { readonly kind: 'listing'; readonly line: number; readonly topic: ListingTopic; readonly text: string }
+  /** Known output that is not used in this shape; `instead`: the command whose output would be. */
+  | { readonly kind: 'aside'; readonly line: number; readonly format: string; readonly instead?: string }
+  /** A sentence on what a tool saw that is no lost packet by itself. */
+  | { readonly kind: 'remark'; readonly line: number; readonly text: string };
 
 /** What a reader made of lines: records, and the indices of the lines that it understood. */
 export interface Reading {

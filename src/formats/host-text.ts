@@ -24,6 +24,10 @@ export function readHost(lines: readonly string[]): Reading {
       i = to - 1;
       continue;
     }
+    if (HEADER.test(text)) {
+      taken.push(i);
+      continue;
+    }
     const record = one(text, line);
     if (record === undefined) continue;
     records.push(record);
@@ -34,6 +38,8 @@ export function readHost(lines: readonly string[]): Reading {
 }
 
 const LONGEST = 65_536;
+/** Of ps and lsns. */
+const HEADER = /^\s*(?:(?:USER|UID|PID)\s+(?:PID|USER)\s.*(?:COMMAND|CMD)|NS TYPE\s.*COMMAND)$/;
 const SYMBOL = /^[0-9a-f]{8,16} (?:0x[0-9a-f]+ )?[a-zA-Z?] \S+(?:\s+\[[\w-]+\])?$/;
 const ns = (seconds: string): bigint => {
   const [whole = '0', part = ''] = seconds.split('.');
@@ -46,9 +52,11 @@ function one(text: string, line: number): EvidenceRecord | undefined {
   if (clocks !== null) return { kind: 'clocks', line, wall: ns(clocks[1]!), mono: ns(clocks[2]!), named: both !== null };
   const uname = /^Linux (?:version )?(?:\S+ )?(\d+\.\d+\S*) /.exec(text) ?? /^(?:kernel|uname -r):? (\d+\.\d+\.\d+\S*)/.exec(text) ?? /^(\d+\.\d+\.\d+-\S+)$/.exec(text);
   if (uname !== null) return { kind: 'kernel', line, release: uname[1]! };
+  const lsns = /^\s*(\d{10}) net\s+\d+\s+\d+\s+\S+(?:\s+(?:unassigned|\d+))?(?:\s+(\/\S+))?\s/.exec(text);
+  if (lsns !== null) return { kind: 'netns', line, inode: Number(lsns[1]), name: /^\/(?:var\/)?run\/netns\/([\w.@-]{1,64})$/.exec(lsns[2] ?? '')?.[1] ?? '' };
   const socket = /^(?:UNCONN|ESTAB|LISTEN|SYN-\w+|FIN-\w+|CLOSE\S*|TIME-WAIT|(?:udp|tcp)\s+\S+)\s+\d+\s+\d+\s+(\S+)\s+\S+\s.*users:\(\("([^"]{1,64})",pid=(\d{1,10})/.exec(text);
   if (socket !== null) return { kind: 'socket', line, local: socket[1]!, comm: socket[2]!, pid: Number(socket[3]) };
-  const sysctl = /^((?:net|kernel|vm|fs|dev)(?:\.[\w:@-]+){1,8}) = (.{0,400})$/.exec(text);
+  const sysctl = /^((?:net|kernel|vm|fs|dev|abi|crypto|debug|user|sunrpc)(?:\.[\w:@/-]+){1,8}) = ?(.{0,400})$/.exec(text);
   if (sysctl !== null) return { kind: 'sysctl', line, name: sysctl[1]!, value: sysctl[2]! };
   const process = /^\s*(\d{1,10})\s+[a-z_][\w.+-]{0,31}\s+((?:\/|\.\/|\[)?\S.*)$/.exec(text) ?? /^[a-z_][\w.+-]{0,31}\s+(\d{1,10})\s+\d+\.\d\s+\d+\.\d\s+\d+\s+\d+\s+\S+\s+\S+\s+\S+\s+\S+\s+(\S.*)$/.exec(text);
   if (process !== null) return { kind: 'process', line, pid: Number(process[1]), command: process[2]!.trim() };

@@ -18,7 +18,8 @@ export interface TraceDat {
   readonly clock: string;
   /** As uname(2): `Linux host 6.1.0 …`; empty where the file does not say. */
   readonly uname: string;
-  readonly cpus: readonly { readonly cpu: number; readonly pages: readonly Uint8Array[] }[];
+  /** `buffer`: the name of the instance (`trace-cmd record -B`); empty for the main one. */
+  readonly cpus: readonly { readonly cpu: number; readonly buffer: string; readonly pages: readonly Uint8Array[] }[];
 }
 
 /** `zlib` or `zstd`: bytes back to `size` bytes; undefined when it cannot. */
@@ -34,7 +35,7 @@ export const isTraceDat = (bytes: Uint8Array): boolean => cString(bytes, 0, MAGI
 interface Reading {
   readonly formats: Record<string, string>;
   readonly tasks: Map<number, string>;
-  readonly cpus: { cpu: number; pages: readonly Uint8Array[] }[];
+  readonly cpus: { cpu: number; buffer: string; pages: readonly Uint8Array[] }[];
   kallsyms: string;
   clock: string;
   uname: string;
@@ -134,12 +135,18 @@ function readSix(c: Cursor, r: Reading, pageSize: number): void {
   sized(c, false); // formats of trace_printk
   cmdlines(sized(c, true), r);
   const cpus = Math.min(c.u32(), MOST_CPUS);
+  const instances: { readonly name: string; readonly at: bigint }[] = [];
   let section = text(c);
   if (section === 'options  ') {
     for (let i = 0; i < MOST_OPTIONS && !c.short; i++) {
       const id = c.u16();
       if (id === OPTION.done) break;
-      option(id, sized(c, false), r);
+      const body = sized(c, false);
+      if (id === OPTION.buffer) {
+        const o = new Cursor(body);
+        const at = o.u64();
+        instances.push({ at, name: text(o) });
+      } else option(id, body, r);
     }
     section = text(c);
   }
@@ -147,10 +154,18 @@ function readSix(c: Cursor, r: Reading, pageSize: number): void {
     r.why = c.short ? undefined : `it holds no pages (${section.trim() === 'latency' ? 'a latency trace is text' : 'its data was not written'})`;
     return;
   }
-  const places = Array.from({ length: cpus }, () => ({ offset: c.u64(), size: c.u64() }));
-  places.forEach(({ offset, size }, cpu) => {
-    if (!c.short) r.cpus.push({ cpu, pages: pagesOf(range(c.bytes, offset, size, r), pageSize) });
-  });
+  const pages = (from: Cursor, buffer: string): void => {
+    const places = Array.from({ length: cpus }, () => ({ offset: from.u64(), size: from.u64() }));
+    places.forEach(({ offset, size }, cpu) => {
+      if (!from.short && (buffer === '' || size > 0n)) r.cpus.push({ cpu, buffer, pages: pagesOf(range(c.bytes, offset, size, r), pageSize) });
+    });
+  };
+  pages(c, '');
+  for (const { name, at } of instances) {
+    const from = new Cursor(c.bytes, at > BigInt(c.bytes.length) ? -1 : Number(at));
+    if (text(from) === 'flyrecord') pages(from, name);
+    else r.why ??= `the pages of its buffer ${name} could not be found`;
+  }
 }
 
 function readSeven(c: Cursor, r: Reading, inflate: Inflate): void {
@@ -205,7 +220,7 @@ function readSeven(c: Cursor, r: Reading, inflate: Inflate): void {
 /** The main buffer and those of instances: name, clock, page size, then where each CPU's pages are. */
 function buffer(o: Cursor, bytes: Uint8Array, algorithm: string, inflate: Inflate, r: Reading): void {
   const at = o.u64();
-  text(o);
+  const name = text(o);
   const clock = text(o);
   if (clock !== '') r.clock = clock;
   const pageSize = o.u32();
@@ -223,9 +238,8 @@ function buffer(o: Cursor, bytes: Uint8Array, algorithm: string, inflate: Inflat
       return;
     }
     const raw = range(bytes, offset, packed && size > 0n ? size + 4n : size, r); // the count of chunks is not in the size
-    const data = packed && raw.length > 0 ? chunks(raw, algorithm, inflate) : raw;
-    if (data === undefined) r.why ??= `the pages are packed with ${algorithm}, which cannot be read here`;
-    else if (data.length > 0) r.cpus.push({ cpu, pages: pagesOf(data, pageSize) });
+    const data = packed && raw.length > 0 ? chunks(raw, algorithm, inflate, r) : raw;
+    if (data.length > 0) r.cpus.push({ cpu, buffer: name, pages: pagesOf(data, pageSize) });
   }
 }
 
@@ -236,13 +250,17 @@ function block(c: Cursor, algorithm: string, inflate: Inflate): Uint8Array | und
 }
 
 /** Pages are packed in chunks: u32 count, then so many blocks. */
-function chunks(body: Uint8Array, algorithm: string, inflate: Inflate): Uint8Array | undefined {
+function chunks(body: Uint8Array, algorithm: string, inflate: Inflate, r: Reading): Uint8Array {
   const c = new Cursor(body);
   const count = c.u32();
   const parts: Uint8Array[] = [];
   for (let i = 0; i < count && !c.short; i++) {
     const part = block(c, algorithm, inflate);
-    if (part === undefined) return undefined;
+    if (part === undefined) {
+      // what was unpacked before stays
+      r.why ??= i === 0 ? `the pages are packed with ${algorithm}, which cannot be read here` : 'pages in its middle are damaged';
+      break;
+    }
     parts.push(part);
   }
   const whole = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));

@@ -53,6 +53,14 @@ export interface PacketConntrack {
   readonly mark?: number;
 }
 
+/** What nftables itself told of a packet that it dropped (nft_trace): whose rule, or whose policy. */
+export interface RuleVerdict {
+  readonly table: string;
+  readonly chain: string;
+  /** The rule's handle; absent: the chain's policy. */
+  readonly rule?: number;
+}
+
 export interface Tuple {
   readonly family: 4 | 6;
   readonly protocol: number;
@@ -87,6 +95,8 @@ export interface DropEvent {
   /** The socket that was to receive it (`rx_sk`, 6.11+). */
   readonly receiver?: SocketIdentity;
   readonly conntrack?: PacketConntrack;
+  /** Where a tool had nftables trace the packet. */
+  readonly verdict?: RuleVerdict;
   /** Described past the budget because its flow was new: it stands for itself, not for a share of what was only counted. */
   readonly newcomer?: true;
   /** Which probe saw it. */

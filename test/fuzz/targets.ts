@@ -1,6 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
+import { analyse } from '../../src/app/analyze/judge.ts';
+import { traceDatEvidence } from '../../src/app/analyze/trace-dat.ts';
 import { recogniseForeign } from '../../src/app/foreign.ts';
+import { isTraceDat } from '../../src/formats/trace-dat.ts';
 import { mono, netnsInode } from '../../src/base/brand.ts';
 import { recogniseLogLine } from '../../src/formats/app-log.ts';
 import { decodeArptablesSave } from '../../src/formats/arptables-save.ts';
@@ -98,7 +101,15 @@ const XFRM_POLICY = 'src 10.0.0.0/24 dst 10.0.1.0/24 \n\tdir out action block pr
 const XFRM_STATE = 'src 10.0.0.1 dst 10.0.0.2\n\tproto esp spi 0x00000100(256) reqid 1(0x00000001) mode tunnel\n\treplay-window 32 seq 0x00000000 flag  (0x00000000)\n\tauth-trunc hmac(sha256) 0x01 128\n\tsel src 0.0.0.0/0 dst 0.0.0.0/0 uid 0\n\tstats:\n\t  replay-window 0 replay 0 failed 3\n';
 const COUNTERS = files('counters').map(text);
 const EVIDENCE = ['openvpn-6.1', 'openvpn-2013', 'rule-drop-6.18'].flatMap((f) => files(`analyze/${f}`)).map((f) => text(f).slice(0, 3000));
+/** Texts of other tools, and of a folder like sosreport's; JSON of retis and pwru by their serialisation code. */
+const TOOLS = [...files('analyze/tools'), ...['', '/sos_commands/networking', '/proc/net'].flatMap((f) => files(`analyze/sosreport-6.1${f}`))].map((f) => text(f).slice(0, 4000));
+const TOOL_JSON = [
+  '{"common":{"timestamp":30415793489711},"startup":{"retis_version":"v1.7.0","clock_monotonic_offset":{"sec":1742309146,"nsec":691042000},"machine":{"kernel_release":"6.12.9"}}}\n{"common":{"timestamp":1,"smp_id":1,"task":{"pid":2,"tgid":2,"comm":"x"}},"kernel":{"symbol":"__nft_trace_packet","probe_type":"kprobe"},"skb-tracking":{"orig_head":1,"timestamp":2,"skb":3},"nft":{"table_name":"fw","chain_name":"in","verdict":"drop","rule_handle":4,"policy":false},"ct":{"state":"new","ct_status":256,"orig":{"ip":{"src":"10.0.0.1","dst":"10.0.0.2","version":"v4"},"proto":{"udp":{"sport":1,"dport":2}}},"reply":{"ip":{"src":"10.0.0.2","dst":"10.0.0.1","version":"v4"},"proto":{"icmp":{"code":0,"type":8,"id":7}}},"mark":7}}\n{"common":{"timestamp":3,"smp_id":1},"kernel":{"symbol":"skb:kfree_skb","probe_type":"raw_tracepoint","stack_trace":["a+0x1"]},"skb-tracking":{"orig_head":1,"timestamp":2,"skb":3},"skb-drop":{"drop_reason":"NO_SOCKET"},"packet":{"len":46,"capture_len":46,"data":"AgAAAAACAgAAAAABCABFAAAgAABAAEARJssKAAABCgAAApxAIygADAAAeHh4eA=="},"netns":{"cookie":1,"inum":4026531840},"dev":{"name":"v","ifindex":7}}\n{"common":{"timestamp":4},"kernel":{"symbol":"q","probe_type":"kretprobe"},"ovs":{"event_type":"upcall_enqueue","ret":-105,"cmd":1,"port":4}}\n',
+  '{"skb":"0xffff9f7c12345600","cpu":2,"process":"~local/bin/curl:412","func":"sk_skb_reason_drop(SKB_DROP_REASON_NETFILTER_DROP)","caller_func":"nft_do_chain","time":84133,"netns":4026532738,"netns_name":"blue","mark":5,"iface":"eth0:2","proto":2048,"mtu":1500,"len":60,"tuple":{"saddr":"[fd00::1]","daddr":"[fd00::2]","sport":44022,"dport":80,"proto":6,"flags":"SYN"},"stack":"\\nsk_skb_reason_drop\\nnft_do_chain"}\n',
+  '[{"skb":"0x1","func":"kfree_skb","time":"2026-02-20T16:41:30.250"}]\n{\n  "common": {},\n  "skb-drop": {\n    "drop_reason": "X"\n  }\n}\n',
+];
 const RECORDING = bin('recordings/rule-drop.whydrop');
+const RULES_JSON = text('rules/nft-rich.json').slice(0, 6000);
 const kinds: readonly SockDiagKind[] = ['tcp', 'udp', 'raw', 'unix', 'packet'];
 
 const bytes = (name: string, seeds: readonly Uint8Array[], decode: (input: Uint8Array) => unknown): Target => ({ name, kind: 'bytes', seeds, decode });
@@ -155,6 +166,7 @@ export const TARGETS: readonly Target[] = [
   bytes('recording', [RECORDING], (b) => readRecording(b)),
   bytes('records', readRecording(RECORDING).records.slice(0, 60).map((r) => Uint8Array.from(encodeRecord(r))).filter((r) => r.length < 6000), decodeRecords),
   bytes('trace-dat', [bin('foreign/v7-zstd.dat').slice(0, 20_000), Uint8Array.from(gunzipSync(bin('foreign/v6.dat.gz'))).slice(0, 40_000), Uint8Array.from(gunzipSync(bin('foreign/v7.dat.gz'))).slice(0, 40_000)], recogniseForeign),
+  bytes('trace-dat-evidence', [bin('foreign/v7-zstd-instances.dat'), Uint8Array.from(gunzipSync(bin('foreign/v6-instances.dat.gz')))], (b) => (isTraceDat(b) ? traceDatEvidence('fuzz.dat', b) : undefined)),
   words('nft-json', [text('rules/nft-rich.json').slice(0, 12_000), text('rules/nft-iptables-rich.json').slice(0, 8000), ...nftPieces()], decodeNftJson),
   words('iptables-save', [SAVE, ...SAVE.split('\n').filter((l) => l.startsWith('-A')).map((l) => `*filter\n:OUTPUT ACCEPT [0:0]\n${l}\nCOMMIT\n`).slice(0, 40)], (t) => [decodeIptablesSave(t, 4, 'iptables'), decodeIptablesSave(t, 6, 'ip6tables')]),
   words('ebtables-save', [EBTABLES], (t) => decodeEbtablesSave(t)),
@@ -168,7 +180,8 @@ export const TARGETS: readonly Target[] = [
   words('counters', COUNTERS, (t) => [decodeSnmp(t), decodeSnmp6(t), decodeNetDev(t), decodeSoftnetStat(t), decodeConntrackStat(t)]),
   words('proc-sockets', ['  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n   1: 00000000:0001 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 25821 2 0000000000000000 0\n'], decodeProcSockets),
   words('log-line', [...LOG_LINES, ...EVIDENCE.flatMap((t) => t.split('\n')).filter((l, i) => l !== '' && i % 9 === 0).slice(0, 40)], recogniseLogLine),
-  words('evidence', EVIDENCE, (t) => recogniseEvidence('fuzz.txt', t)),
+  words('evidence', [...EVIDENCE, ...TOOLS, ...TOOL_JSON], (t) => recogniseEvidence('fuzz.txt', t)),
+  words('analyse', [...TOOL_JSON, ...TOOLS.filter((_, i) => i % 4 === 0)].map((t) => t.slice(0, 2500)), (t) => analyse([recogniseEvidence('fuzz.txt', t), recogniseEvidence('rules.json', RULES_JSON)])),
 ];
 
 /** Single objects of nft's list, each a listing of its own: mutations stay JSON more often. */

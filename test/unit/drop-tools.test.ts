@@ -70,7 +70,7 @@ test('dropwatch: counts as that many drops, bounded; a packet with its time and 
   assert.deepEqual([at('nft_do_chain+0x3e8'), at('0xffffffff81000000'), at('tcp_v4_rcv+0x91'), at('ttl_value_is_too_small')], [3, 1, 1000, 1]);
   assert.ok(records.some((r) => r.kind === 'trace-loss' && r.lost === 1500), 'what is not described is told');
   const packet = drops.find((d) => d.fields.get('location')?.startsWith('ip6_mc_input') === true);
-  assert.deepEqual([packet?.told, packet?.fields.get('protocol'), packet?.time], [{ length: 120, interface: 'eth0' }, String(0x86dd), BigInt(Date.UTC(2019, 7, 12, 10, 53, 37)) * 1_000_000n + 24_444_587n]);
+  assert.deepEqual([packet?.told, packet?.fields.get('protocol'), packet?.time], [{ length: 120, interface: 'eth0', ifindex: 4 }, String(0x86dd), BigInt(Date.UTC(2019, 7, 12, 10, 53, 37)) * 1_000_000n + 24_444_587n]);
   assert.equal(file.unread, 0);
   assert.ok(verdicts(DROPWATCH).some((v) => v[0] === 'netfilter.rule-drop' && v[1] === 3));
 });
@@ -141,7 +141,7 @@ test('dropwatch on 6.1, summary mode: as many as it counted', () => {
 /* Lines that users of pwru showed (cilium/pwru issue 429, pull request 148), and one as output.go prints it for a packet freed after use. */
 test('pwru without time stamps: interface and length; no reason; the older process column; what was consumed is no loss', () => {
   const [bare] = traces('0xffff997d135cf300 17  ~system-x86:3433 4026531840 0          vgif_r2_1:13   0x0800 1500  100   172.16.0.1:0->172.16.0.2:0(icmp) sk_skb_reason_drop\n');
-  assert.deepEqual([bare?.cpu, bare?.tid, bare?.told?.interface, bare?.told?.length, bare?.fields.get('protocol'), bare?.fields.get('reason'), bare?.told?.tuple?.destination, bare?.time], [17, 3433, 'vgif_r2_1', 100, String(0x800), undefined, '172.16.0.2', 0n]);
+  assert.deepEqual([bare?.cpu, bare?.tid, bare?.told?.interface, bare?.told?.length, bare?.fields.get('protocol'), bare?.fields.get('reason'), bare?.told?.tuple?.destination, bare?.keeps], [17, 3433, 'vgif_r2_1', 100, String(0x800), undefined, '172.16.0.2', 'order']);
   const old = traces('0xffff936378692ce8 6 [curl]             nf_hook_slow 172.20.10.2:33918->1.1.1.1:4240(tcp)\n0xffff936378692ce8 6 [curl] kfree_skb_reason(SKB_DROP_REASON_NETFILTER_DROP) 172.20.10.2:33918->1.1.1.1:4240(tcp)\n');
   assert.deepEqual(old.map((d) => [d.comm, d.fields.get('reason'), d.fields.get('location'), d.told?.tuple?.destinationPort]), [['curl', 'NETFILTER_DROP', undefined, 4240]]);
   assert.deepEqual(traces('0xffff936378692ce8 6   ping:4711        4026531840 0               eth0:2      0x0800 1500  84    10.0.0.1:0->10.0.0.2:0(icmp) sk_skb_reason_drop(SKB_CONSUMED)\n'), []);

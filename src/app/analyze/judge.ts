@@ -2,7 +2,7 @@ import { mono } from '../../base/brand.ts';
 import { causes } from '../../causes/index.ts';
 import { postMortemCauses } from '../../causes/post-mortem/index.ts';
 import { createDiagnosis } from '../../diagnose/index.ts';
-import { reconstruct, type Reconstruction } from '../../evidence/post-mortem/index.ts';
+import { reconstruct, type Origin, type Reconstruction } from '../../evidence/post-mortem/index.ts';
 import { victimsOf } from '../../evidence/socket/victims.ts';
 import type { EvidenceFile } from '../../formats/evidence-file.ts';
 import type { Event } from '../../model/event.ts';
@@ -48,7 +48,16 @@ export function analyse(files: readonly EvidenceFile[]): Analysis {
       diagnosis.add({ kind: 'answer', time: end, question, body: { unavailable: 'failed', what: `looking for ${name}`, why: 'it is not among the files' } });
     }
   }
-  const incidents = diagnosis.incidents(end).map((incident) => refine(incident, reconstruction));
+  const told = new Map<string, Origin[]>();
+  for (const event of events) {
+    const origin = reconstruction.origins.get(event);
+    const id = origin === undefined || (event.kind !== 'drop' && event.kind !== 'call') ? undefined : diagnosis.incidentOf(event)?.id;
+    if (origin === undefined || id === undefined) continue;
+    const list = told.get(id);
+    if (list === undefined) told.set(id, [origin]);
+    else list.push(origin);
+  }
+  const incidents = diagnosis.incidents(end).map((incident) => refine(incident, reconstruction, told.get(incident.id) ?? []));
   const diagrams = new Map<string, Diagram>();
   for (const incident of incidents) {
     const diagram = incident.cause.id.startsWith('conntrack.') ? sequenceOf(around(events, incident, realtimeOffset), { incident, realtimeOffset }) : undefined;

@@ -5,6 +5,7 @@ import { recogniseEvidence, type EvidenceFile } from '../../formats/evidence-fil
 import { isTraceDat } from '../../formats/trace-dat.ts';
 import { isRecording } from '../../recording/file.ts';
 import { UsageError } from '../exit.ts';
+import { traceDatEvidence } from './trace-dat.ts';
 
 const MOST_FILES = 2000;
 /** More of one text is not read: a trace of a whole day is better cut by whoever has it. */
@@ -34,15 +35,29 @@ export function readEvidence(paths: readonly string[]): { readonly files: readon
         continue;
       }
     }
-    if (isTraceDat(bytes)) unreadable.push({ path: name, why: 'a trace.dat: whydrop replay FILE judges it, trace-cmd report FILE prints it as text' });
-    else if (isRecording(bytes)) unreadable.push({ path: name, why: 'a recording of whydrop: whydrop replay FILE judges it' });
-    else if (bytes.subarray(0, 4096).includes(0)) unreadable.push({ path: name, why: 'not text' });
+    if (isTraceDat(bytes)) {
+      const trace = traceDatEvidence(name, bytes);
+      files.push(...trace.files);
+      if (trace.why.length > 0) unreadable.push({ path: name, why: `${trace.why.map((w) => w.replace(/^trace\.dat: /, '')).join('; ')}` });
+    } else if (isRecording(bytes)) unreadable.push({ path: name, why: 'a recording of whydrop: whydrop replay FILE judges it' });
+    else if (bytes.subarray(0, 4096).includes(0) || binaryKind(bytes) !== 'not text') unreadable.push({ path: name, why: binaryKind(bytes) });
     else files.push(recogniseEvidence(name, decoder.decode(bytes.length > MOST_BYTES ? bytes.subarray(0, MOST_BYTES) : bytes)));
   }
   return { files, unreadable };
 }
 
 const decoder = new TextDecoder('utf-8');
+
+const MAGICS: readonly (readonly [at: number, bytes: string, why: string])[] = [
+  [0, 'PERFILE2', 'perf.data: perf script -i FILE --header > perf.txt, on the machine it was recorded on, prints it as text'],
+  [0, '\u00fd7zXZ', 'an archive (xz): unpack it first'], [0, 'BZh', 'an archive (bzip2): unpack it first'], [0, '(\u00b5/\u00fd', 'an archive (zstd): unpack it first'], [0, 'PK\u0003\u0004', 'an archive (zip): unpack it first'], [257, 'ustar', 'an archive (tar): unpack it first'],
+  [0, '\u00d4\u00c3\u00b2\u00a1', 'packets that were captured (pcap): they were seen, a lost one is not among them'], [0, 'M<\u00b2\u00a1', 'packets that were captured (pcap): they were seen, a lost one is not among them'], [0, '\n\r\r\n', 'packets that were captured (pcapng): they were seen, a lost one is not among them'],
+];
+
+/** What a file that is no text seems to be. */
+function binaryKind(bytes: Uint8Array): string {
+  return MAGICS.find(([at, magic]) => [...magic].every((c, i) => bytes[at + i] === c.charCodeAt(0)))?.[2] ?? 'not text';
+}
 
 function found(path: string, unreadable: { path: string; why: string }[]): readonly { readonly path: string; readonly name: string }[] {
   let directory: boolean;
@@ -66,8 +81,8 @@ function found(path: string, unreadable: { path: string; why: string }[]): reado
 
 const code = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
 
-/** What a file holds, by its first bytes: something to replay, or something to read as text. Undefined: neither, or a folder. */
-export function kindOf(path: string): 'binary' | 'text' | undefined {
+/** What a file holds, by its first bytes: something to replay, a trace.dat, or something to read as text. Undefined: neither, or a folder. */
+export function kindOf(path: string): 'recording' | 'trace.dat' | 'text' | undefined {
   let head: Uint8Array;
   try {
     if (!statSync(path).isFile()) return undefined;
@@ -75,7 +90,8 @@ export function kindOf(path: string): 'binary' | 'text' | undefined {
   } catch {
     return undefined; // whoever opens it says what is wrong
   }
-  if (isTraceDat(head) || isRecording(head)) return 'binary';
+  if (isTraceDat(head)) return 'trace.dat';
+  if (isRecording(head)) return 'recording';
   return head.length > 0 && !head.includes(0) && !(head[0] === 0x1f && head[1] === 0x8b) ? 'text' : undefined;
 }
 

@@ -1,6 +1,7 @@
+import type { Netns } from '../../base/brand.ts';
 import { isoTime } from '../../base/time.ts';
 import { tupleText } from '../../evidence/conntrack/index.ts';
-import type { Reconstruction } from '../../evidence/post-mortem/index.ts';
+import { originText, type Origin, type Reconstruction } from '../../evidence/post-mortem/index.ts';
 import type { ConntrackEvent, Event, ExecEvent } from '../../model/event.ts';
 import type { EvidenceLine, Incident } from '../../model/incident.ts';
 
@@ -13,12 +14,17 @@ const MOST_LINES = 14;
  * An incident as a post-mortem can tell it: the moments around the last loss from all files on one clock, no process
  * where the texts name none, and what a judge for texts ruled out is not left open by the live one.
  */
-export function refine(incident: Incident, { events, facts, realtimeOffset, host }: Reconstruction): Incident {
+export function refine(incident: Incident, { events, facts, realtimeOffset, host, cite }: Reconstruction, told: readonly Origin[]): Incident {
   const ruledOut = [...new Map(incident.ruledOut.map((r) => [r.cause, r])).values()].filter((r) => r.cause !== incident.cause.id);
   const done = new Set([incident.cause.id, ...ruledOut.map((r) => r.cause)]);
   const cannotTell = [...new Map(incident.cannotTell.map((c) => [c.cause, c])).values()].filter((c) => !done.has(c.cause));
   const victims = incident.victims.map(({ process, ...rest }) => (process === undefined || process.pid === 0 ? rest : { ...rest, process }));
   const asked = facts.missing.map((m): Incident['cannotTell'][number] => ({ cause: incident.cause.id, because: `missing among the files: ${m.what}`, wouldTell: m.wouldTell }));
+  const cited = (e: EvidenceLine): string => {
+    const source = sourceOf(e);
+    const where = cite(source, e.text, incident.where.netns.inode as Netns);
+    return where === undefined ? source : `${source} (${where})`;
+  };
   const conntrack = incident.cause.id.startsWith('conntrack.');
   // where nothing joins the clocks, a line about a refused send and a traced drop at POSTROUTING may be one packet
   const twice = !facts.joined && incident.cause.id === 'conntrack.insert-race' && incident.where.symbol !== undefined ? Math.min(facts.confirmDrops.postrouting, facts.failedSends.length) : 0;
@@ -26,8 +32,26 @@ export function refine(incident: Incident, { events, facts, realtimeOffset, host
   return {
     ...incident, state: 'closed', explanation: unnumbered(incident.explanation).replace(LIVE_ONLY, '. The files tell of the call alone: whether a packet of it was dropped, and where, they do not say.'), culprit: { ...incident.culprit, text: unnumbered(incident.culprit.text), ...(incident.culprit['pid'] === 0 ? { pid: undefined } : {}) }, ruledOut, victims, count: incident.count - (once.length === 0 ? 0 : twice),
     cannotTell: [...(conntrack ? asked : []), ...cannotTell],
-    evidence: [...incident.evidence.map((e) => ({ ...e, source: sourceOf(e), text: unnumbered(e.text) })), ...once, ...(conntrack && facts.joined ? timeLine(incident, events, facts, realtimeOffset, host.netnsNames.get(incident.where.netns.inode as never)) : [])],
+    evidence: [...incident.evidence.map((e) => ({ ...e, source: cited(e), text: unnumbered(e.text) })), ...toldBy(told), ...once, ...(conntrack && facts.joined ? timeLine(incident, events, facts, realtimeOffset, host.netnsNames.get(incident.where.netns.inode as never)) : [])],
   };
+}
+
+/** At most so many files are named as what told of an incident's losses. */
+const MOST_FILES = 4;
+
+/** Which lines of which files told of the losses: the first of each file. */
+function toldBy(told: readonly Origin[]): readonly EvidenceLine[] {
+  const files = new Map<string, { first: number; last: number; count: number }>();
+  for (const { file, line } of told) {
+    const known = files.get(file);
+    if (known === undefined) files.set(file, { first: line, last: line, count: 1 });
+    else {
+      known.first = Math.min(known.first, line);
+      known.last = Math.max(known.last, line);
+      known.count += 1;
+    }
+  }
+  return [...files].slice(0, MOST_FILES).map(([file, f]) => ({ source: 'told by', text: f.count === 1 ? originText({ file, line: f.first }) : `${file}, ${f.count} times from line ${f.first} to line ${f.last}` }));
 }
 
 /** What only a probe that saw every drop may say. */

@@ -26,7 +26,7 @@ export function recognisedText(rows: readonly RecognisedRow[], unreadable: reado
   const lines = ['What was recognised'];
   const wide = Math.min(36, Math.max(0, ...rows.map((r) => r.file.length)));
   for (const row of rows) {
-    const formats = row.formats.map((f) => `${f.format}: ${f.records}`).join(', ') || 'nothing';
+    const formats = row.formats.map((f) => `${f.format}: ${f.records}`).join(', ') || (row.lines === 0 ? 'empty' : 'nothing');
     const rest = row.unread === 0 ? '' : `; ${row.unread} of ${row.lines} lines not understood`;
     lines.push(`  ${printable(row.file).padEnd(wide)}  ${printable(formats)}${rest}`);
   }

@@ -119,6 +119,7 @@ function lines(symptom: DropSymptom, evidence: Evidence, found: Trial, c: Droppi
     { source: 'drop probe', time: evidence.iso(drop.time), text: `${drop.reason.name} at ${at}: ${flowText(drop)}, hook ${hookName(c.hook.hook)}${drop.interface === undefined ? '' : `, interface ${drop.interface}`}` },
     { source: sources(found.hook.family), text: c.rule === undefined ? `chain ${c.chain.name}: policy drop; ${plural(found.rules, 'rule')} in ${plural(found.chains, 'chain')} tried` : `${place(c.table, c.rule)}: ${clip(c.rule.text, 400)}` },
   ];
+  if (drop.verdict !== undefined) result.push({ source: 'nft trace', text: `verdict drop of ${drop.verdict.rule === undefined ? 'the policy' : `the rule with handle ${drop.verdict.rule}`} in chain ${drop.verdict.chain} of table ${drop.verdict.table}` });
   if (counter !== undefined) result.push({ source: sources(found.hook.family), text: counter });
   if (drop.conntrack !== undefined || c.rule?.text.match(/\bct ?state/) !== null) result.push({ source: 'drop probe', text: conntrackText(drop) });
   for (const m of found.listing.missing) result.push({ source: 'whydrop', text: `not looked at: ${unavailableText(m)}` });

@@ -1,7 +1,7 @@
 import { mono, type Mono, type Netns } from '../../base/brand.ts';
 import { decodeConntrackStat, totalOf } from '../../formats/nf-conntrack-stat.ts';
 import { countersIn, statOfConntrackS } from '../../formats/counter-text.ts';
-import type { CounterName, EvidenceRecord } from '../../formats/evidence-record.ts';
+import type { CounterName, EvidenceRecord, RuleTool } from '../../formats/evidence-record.ts';
 import { decodeNetDev } from '../../formats/net-dev.ts';
 import { droppersIn } from '../../formats/rule-text.ts';
 import { decodeSnmp } from '../../formats/snmp.ts';
@@ -9,7 +9,7 @@ import type { AnswerEvent } from '../../model/event.ts';
 import type { Question } from '../../model/question.ts';
 import { conntrackLosses, olderThan, type Deltas } from '../counters/index.ts';
 import type { Clocks } from './clocks.ts';
-import { UNNAMED, type Collected, type Item } from './collected.ts';
+import type { Collected, Item } from './collected.ts';
 import type { ConntrackChange, CounterChange, PostMortemFacts } from './facts.ts';
 import { nftJsonOf } from './nft-listing.ts';
 
@@ -20,7 +20,7 @@ export interface Span {
 }
 
 /** Snapshots of one counter file of one namespace, oldest first: by their dates, else by what they count, which only grows. */
-function ordered(snapshots: readonly Snapshot[]): readonly Snapshot[] {
+export function ordered(snapshots: readonly Snapshot[]): readonly Snapshot[] {
   if (snapshots.every((s) => s.record.stamp !== undefined)) return [...snapshots].sort((a, b) => (a.record.stamp!.ns < b.record.stamp!.ns ? -1 : 1));
   const weight = new Map(snapshots.map((s) => [s, [...valuesOf(s.record.file, s.record.text)].reduce((sum, [name, value]) => (name === 'entries' ? sum : sum + value), 0)]));
   const word = (s: Snapshot): number => (/before|vorher|avant/i.test(s.file) ? 0 : /after|nachher|apres/i.test(s.file) ? 2 : 1);
@@ -39,7 +39,7 @@ export function valuesOf(file: CounterName, text: string): ReadonlyMap<string, n
 function grouped(collected: Collected): ReadonlyMap<string, readonly Snapshot[]> {
   const groups = new Map<string, Snapshot[]>();
   for (const s of collected.of('counters')) {
-    const key = `${s.netns ?? UNNAMED} ${s.record.file}`;
+    const key = `${s.netns ?? collected.home} ${s.record.file}`;
     groups.set(key, [...(groups.get(key) ?? []), s]);
   }
   return new Map([...groups].map(([key, list]) => [key, ordered(list)]));
@@ -62,15 +62,22 @@ export function answersOf(collected: Collected, clocks: Clocks, span: Span): rea
     });
   }
   const end = span.to + 1_000_000_000n;
-  for (const { record, netns = UNNAMED } of collected.of('rules')) {
+  const inJson = new Set(collected.of('rules').flatMap((r) => (r.record.tool === 'nft -j' ? [r.netns ?? collected.home] : [])));
+  for (const { record, netns = collected.home } of collected.of('rules')) {
+    if (record.tool === 'nft' && inJson.has(netns)) continue; // the same for people
     if (record.tool === 'nft -j') add(end, { topic: 'nft', netns }, record.text);
     else if (record.tool === 'nft') add(end, { topic: 'nft', netns }, droppersIn('nft', record.text).length === 0 ? nftJsonOf(record.text) : { unavailable: 'malformed', what: 'reading the nft rules', why: 'they were collected as text, which is made for people', fix: 'collect nft -j list ruleset' });
-    else if (record.tool === 'iptables-save') add(end, { topic: /ip6tables-save/.test(record.text) ? 'ip6tables' : 'iptables', netns }, record.text);
+    else if (record.tool === 'iptables-save') add(end, { topic: saveTopic(record.text), netns }, record.text);
+  }
+  const linked = new Set(collected.of('listing').flatMap((l) => (l.record.topic === 'link' ? [l.netns ?? collected.home] : [])));
+  for (const { record, netns = collected.home } of collected.of('listing')) {
+    add(end, { topic: record.topic, netns }, record.text);
+    if (record.topic === 'address' && !linked.has(netns)) add(end, { topic: 'link', netns }, record.text); // it holds the links, too
   }
   for (const { record, netns } of collected.of('sysctl')) {
     const path = record.name.replaceAll('.', '/');
     const answer = { topic: 'sysctl' as const, argument: path };
-    for (const inode of netns === undefined ? [UNNAMED, ...collected.names.keys()] : [netns]) add(end, { ...answer, netns: inode }, record.value);
+    for (const inode of netns === undefined ? [...new Set([collected.home, ...collected.names.keys()])] : [netns]) add(end, { ...answer, netns: inode }, record.value);
   }
   const log = collected.of('kernel-log').filter((l) => l.record.seconds !== undefined);
   if (log.length > 0) add(end, { topic: 'kernel-log' }, log.map((l) => `[${l.record.seconds!.toFixed(6)}] ${l.record.text}`).join('\n'));
@@ -79,6 +86,13 @@ export function answersOf(collected: Collected, clocks: Clocks, span: Span): rea
   for (const { record } of collected.of('process')) known.set(record.pid, { comm: /^\[?(?:\S*\/)?([^\s/\]]{1,15})/.exec(record.command)?.[1] ?? '?', cmdline: record.command.startsWith('[') ? '' : record.command });
   for (const [pid, facts] of known) add(end, { topic: 'process', argument: String(pid) }, JSON.stringify({ pid, ...facts }));
   return answers;
+}
+
+/** Since 1.8 the tools of nf_tables say so in the first line of a save; without a first line it may be either. */
+function saveTopic(save: string): 'iptables' | 'ip6tables' | 'iptables-legacy' | 'ip6tables-legacy' {
+  const first = /^# Generated by (ip6?tables)(?:-nft|-legacy)?-save v[\d.]+(.*)$/m.exec(save);
+  const family = first?.[1] === 'ip6tables' ? 'ip6tables' : 'iptables';
+  return first === null || /nf_tables/.test(first[0]) || /-nft-save/.test(first[0]) ? family : `${family}-legacy`;
 }
 
 /** What conntrack counted between the first and the last snapshot of each namespace. */
@@ -127,13 +141,19 @@ export function counterChanges(collected: Collected): readonly CounterChange[] {
   return changes;
 }
 
+function engineOf(tool: RuleTool, text: string): { readonly engine?: 'nft' | 'legacy' } {
+  if (tool === 'nft' || tool === 'nft -j') return { engine: 'nft' };
+  if (tool === 'iptables -L' || !/^# Generated by/m.test(text)) return {};
+  return { engine: saveTopic(text).endsWith('-legacy') ? 'legacy' : 'nft' };
+}
+
 /** What in each rule listing could drop, and how far its counter moved to the last listing of the same namespace. */
 export function rulesOf(collected: Collected): PostMortemFacts['rules'] {
   const first = new Map<string, number>();
   return collected.of('rules').map(({ record, file, netns }) => ({
-    file, tool: record.tool, ...(netns === undefined ? {} : { netns }),
+    file, line: record.line, tool: record.tool, ...(netns === undefined ? {} : { netns }), ...engineOf(record.tool, record.text),
     droppers: droppersIn(record.tool, record.text).map((d) => {
-      const key = `${netns ?? UNNAMED} ${record.tool} ${d.text.replace(/\bpackets \d+ bytes \d+/g, '')}`;
+      const key = `${netns ?? collected.home} ${record.tool} ${d.text.replace(/\bpackets \d+ bytes \d+/g, '')}`;
       const before = first.get(key);
       if (before === undefined && d.packets !== undefined) first.set(key, d.packets);
       return before === undefined || d.packets === undefined ? d : { ...d, moved: d.packets - before };

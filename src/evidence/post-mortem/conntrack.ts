@@ -3,13 +3,13 @@ import { IPS } from '../../model/conntrack.ts';
 import type { ConntrackEvent, ExecEvent } from '../../model/event.ts';
 import { sameTuple } from '../conntrack/tuple.ts';
 import type { Clocks } from './clocks.ts';
-import { UNNAMED, type Collected } from './collected.ts';
+import type { Collected } from './collected.ts';
 import type { Vanished } from './facts.ts';
 
 /** `conntrack -E` as events. An excerpt beside the whole tells nothing twice. Events without a time say nothing of an order with others and are left out. */
 export function conntrackEvents(collected: Collected, clocks: Clocks): readonly ConntrackEvent[] {
   const seen = new Set<string>();
-  return collected.of('conntrack-event').flatMap(({ record, netns = UNNAMED }): ConntrackEvent[] => {
+  return collected.of('conntrack-event').flatMap(({ record, netns = collected.home }): ConntrackEvent[] => {
     if (record.stamp === undefined) return [];
     const key = `${netns} ${record.stamp.ns} ${record.change} ${record.entry.id ?? JSON.stringify(record.entry.original)}`;
     if (seen.has(key)) return [];
@@ -56,7 +56,7 @@ const ALIVE_SECONDS = 10;
 export function vanishedEntries(collected: Collected, clocks: Clocks): readonly Vanished[] {
   const perFile = new Map<string, ReturnType<typeof polls>>();
   for (const item of polls(collected)) {
-    const key = `${item.file} ${item.netns ?? UNNAMED}`;
+    const key = `${item.file} ${item.netns ?? collected.home}`;
     perFile.set(key, [...(perFile.get(key) ?? []), item]);
   }
   const found: Vanished[] = [];

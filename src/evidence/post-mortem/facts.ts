@@ -46,7 +46,7 @@ export interface PostMortemFacts {
   readonly filterFile?: string;
   readonly conntrack: readonly ConntrackChange[];
   readonly counters: readonly CounterChange[];
-  readonly rules: readonly { readonly netns?: Netns; readonly file: string; readonly tool: string; readonly droppers: readonly (Dropper & { readonly moved?: number })[] }[];
+  readonly rules: readonly { readonly netns?: Netns; readonly file: string; readonly line: number; readonly tool: string; /** Whose tables they are; undefined: the text does not say. */ readonly engine?: 'nft' | 'legacy'; readonly droppers: readonly (Dropper & { readonly moved?: number })[] }[];
   /** Lines of logs that tell of a failed send. */
   readonly failedSends: readonly { readonly file: string; readonly line: number; readonly text: string; readonly netns?: Netns }[];
   /** Losses that were seen at the hooks where entries are inserted. */

@@ -10,15 +10,17 @@ import type { Symptom } from '../../model/symptom.ts';
 import { hookOf } from '../rules/index.ts';
 import { answersOf, conntrackChanges, counterChanges, rulesOf, type Span } from './answers.ts';
 import { clocksOf, type Clocks } from './clocks.ts';
-import { collect, UNNAMED, type Collected } from './collected.ts';
+import { collect, type Collected } from './collected.ts';
 import { conntrackEvents, execEvents, vanishedEntries } from './conntrack.ts';
 import type { PostMortemFacts } from './facts.ts';
 import { missingPieces } from './missing.ts';
 import { placer } from './placing.ts';
+import { citing, type Cite, type Origin } from './provenance.ts';
 import { placeDrop, tracedCalls, tracedDrops, type TracedDrop } from './trace.ts';
 
 export type { PostMortemFacts, Vanished, ConntrackChange, CounterChange } from './facts.ts';
 export { livelyText } from './conntrack.ts';
+export { originText, type Cite, type Origin } from './provenance.ts';
 export { UNNAMED } from './collected.ts';
 
 /** What happened, as far as texts tell it: events in order, answers, and facts of their own kind. */
@@ -30,6 +32,9 @@ export interface Reconstruction {
   readonly realtimeOffset: bigint;
   readonly facts: PostMortemFacts;
   readonly span: Span;
+  /** Which line of which file told of an event. */
+  readonly origins: ReadonlyMap<Event, Origin>;
+  readonly cite: Cite;
 }
 
 const SENDING = /^(?:send|write|transmit|connect|ping)/;
@@ -43,7 +48,9 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
   const clocks = clocksOf(collected);
   const kernel = kernelIn(collected);
   const notes: string[] = [];
-  const all = [...collected.names.keys()];
+  // rules and counters that name no namespace are of one more than those that are named
+  const plain = collected.of('rules').some((r) => r.netns === undefined) || collected.of('counters').some((c) => c.netns === undefined);
+  const all = [...collected.names.keys(), ...(plain && collected.names.size > 0 && !collected.names.has(collected.home) ? [collected.home] : [])];
   const homes = new Map<number, Netns>();
   for (const { record, netns } of collected.of('socket')) if (netns !== undefined) homes.set(record.pid, netns);
   const changes = conntrackEvents(collected, clocks);
@@ -52,17 +59,20 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
   const conntrack = conntrackChanges(collected, kernel.release);
   const counters = counterChanges(collected);
   const place = placer(conntrack, counters, deleted, collected.names);
-  const traced = tracedDrops(collected);
-  const drops = traced.map(({ event }): DropEvent => {
+  const traced = tracedDrops(collected, clocks);
+  const origins = new Map<Event, Origin>();
+  const drops = traced.map(({ event, file, line }): DropEvent => {
     const hook = hookOf({ kind: 'drop', netns: event.netns, first: event.time, drop: event })?.hook;
-    const placed = placeDrop(event, all, homes, () => (hook === 'postrouting' || hook === 'output' ? place('sent', event.time) : hook === 'input' ? place('received', event.time) : undefined));
+    const placed = placeDrop(event, collected.home, all, homes, () => (hook === 'postrouting' || hook === 'output' ? place('sent', event.time) : hook === 'input' ? place('received', event.time) : undefined));
     const name = collected.names.get(placed.netns);
     if (placed.how !== undefined) notes.push(`The trace does not say in which network namespace the packet of ${seconds(event.time)} s was dropped: taken for ${name ?? 'the only one'}, as ${placed.how}.`);
-    return { ...event, netns: placed.netns };
+    const drop = { ...event, netns: placed.netns };
+    origins.set(drop, { file, line });
+    return drop;
   });
-  notes.push(...contradictions(collected));
+  notes.push(...contradictions(collected), ...remarks(collected));
 
-  const calls: CallEvent[] = tracedCalls(collected).map((c) => ({ ...c, netns: homes.get(c.task.pid) ?? droppedIn(drops, c) ?? all.find((n) => all.length === 1 && n) ?? UNNAMED }));
+  const calls: CallEvent[] = tracedCalls(collected, clocks).map(({ call: c, file, line }) => withOrigin(origins, { file, line }, { ...c, netns: homes.get(c.task.pid) ?? droppedIn(drops, c) ?? all.find((n) => all.length === 1 && n) ?? collected.home }));
   const symptoms: Symptom[] = [];
   const perFile = new Map<string, number>();
   for (const { file } of collected.of('log')) perFile.set(file, (perFile.get(file) ?? 0) + 1);
@@ -87,19 +97,19 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
       const seen = at === undefined ? undefined : calls.find((c) => c.errno === sign.errno && c.fd === undefined && c.task.pid !== 0 && at >= c.time - 1_000_000n && at - c.time < SAID_LATER);
       const where = netns ?? seen?.netns ?? (all.length === 1 ? all[0] : sign.errno === 'EPERM' ? place('sent', at)?.netns : undefined);
       failedSends.push({ file, line: record.line, text: record.text, ...(where === undefined ? {} : { netns: where }) });
-      if (at !== undefined && seen !== undefined) marks.push({ time: at, netns: where ?? UNNAMED, source: file, text: record.text });
+      if (at !== undefined && seen !== undefined) marks.push({ time: at, netns: where ?? collected.home, source: file, text: record.text });
       if (seen !== undefined) continue;
       // the refused packet itself, where the trace has it and one clock tells
       const drop = at === undefined || clocks.joined === 'assumed' || sign.errno !== 'EPERM' ? undefined : drops.findLast((d) => !d.softirq && d.time <= at && at - d.time < SAME_SEND && (where === undefined || d.netns === where));
       if (drop !== undefined && at !== undefined) marks.push({ time: at, netns: drop.netns, source: file, text: record.text });
-      calls.push({ kind: 'call', time: at ?? mono(0n), cpu: 0, netns: drop?.netns ?? where ?? UNNAMED, task: drop !== undefined ? drop.task : { pid: sign.pid ?? 0, tid: sign.pid ?? 0, comm: sign.program ?? 'a program' }, syscall: sign.action ?? 'send', errno: sign.errno, args: [] });
+      calls.push(withOrigin(origins, { file, line: record.line }, { kind: 'call', time: at ?? mono(0n), cpu: 0, netns: drop?.netns ?? where ?? collected.home, task: drop !== undefined ? drop.task : { pid: sign.pid ?? 0, tid: sign.pid ?? 0, comm: sign.program ?? 'a program' }, syscall: sign.action ?? 'send', errno: sign.errno, args: [] }));
     } else if (sign.kind === 'peer-rejected' || sign.kind === 'key-mismatch') {
-      symptoms.push({ kind: 'log', netns: netns ?? arrivedIn(sign, changes) ?? UNNAMED, first: at ?? mono(0n), pid: sign.pid ?? 0, file, line: record.text });
+      symptoms.push({ kind: 'log', netns: netns ?? arrivedIn(sign, changes) ?? collected.home, first: at ?? mono(0n), pid: sign.pid ?? 0, file, line: record.text });
     }
   }
   for (const { record, file } of collected.of('kernel-log')) {
     if (!KERNEL_LOSSES.some((k) => k.words.test(record.text))) continue;
-    symptoms.push({ kind: 'log', netns: UNNAMED, first: mono(BigInt(Math.round((record.seconds ?? 0) * 1e6)) * 1000n), pid: 0, file, line: record.text });
+    symptoms.push({ kind: 'log', netns: collected.home, first: mono(BigInt(Math.round((record.seconds ?? 0) * 1e6)) * 1000n), pid: 0, file, line: record.text });
   }
 
   const execs = execEvents(collected, clocks);
@@ -127,10 +137,15 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
   };
     const events = [...happened, ...answersOf(collected, clocks, span), ...overrunEvents(facts, span), ...traceLosses(collected, span)].sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
   return {
-    events, symptoms, span, realtimeOffset: clocks.offset,
+    events, symptoms, span, realtimeOffset: clocks.offset, origins, cite: citing(collected),
     facts: { ...facts, missing: missingPieces(facts, collected, drops, kernel.because !== 'nothing says') },
-    host: { kernel: kernel.release, hostname: 'the recorded host', cpus: 0, home: UNNAMED, netnsNames: collected.names },
+    host: { kernel: kernel.release, hostname: 'the recorded host', cpus: 0, home: collected.home, netnsNames: collected.names },
   };
+}
+
+function withOrigin<E extends Event>(origins: Map<Event, Origin>, origin: Origin, event: E): E {
+  origins.set(event, origin);
+  return event;
 }
 
 /** The namespace of the packet whose drop made a traced call fail. */
@@ -189,14 +204,27 @@ function clockText(clocks: Clocks): string {
     case 'clocks': return `Times of traces are joined with those of logs by ${clocks.file ?? 'the clocks'}: wall clock = monotonic clock + ${(Number(clocks.offset / 1000n) / 1e6).toFixed(4)} s.${zone}`;
     case 'assumed': return `Nothing joins the clock of the trace with the dates of the logs: the order within one file is certain, between files it is not. Dates of traced events below are only placed so that the last one falls on the last date.${zone}`;
     case 'wall': return `All times are dates of the wall clock.${zone}`;
+    case 'day': return 'The files tell times of a day only, neither which day nor the zone: the dates below are no dates.';
+    case 'order': return 'No file tells when something happened: events keep the order of their lines, and the dates below are no dates.';
     case 'mono': return 'All times are seconds since boot; the dates below count from 1970.';
   }
+}
+
+/** What tools told that is no loss of its own; the same sentence once, with how often. */
+function remarks(collected: Collected): string[] {
+  const times = new Map<string, { readonly file: string; readonly line: number; count: number }>();
+  for (const { record, file } of collected.of('remark')) {
+    const known = times.get(record.text);
+    if (known === undefined) times.set(record.text, { file, line: record.line, count: 1 });
+    else known.count += 1;
+  }
+  return [...times].slice(0, 5).map(([text, { file, line, count }]) => `${text} (${file}, line ${line}${count === 1 ? '' : `, and ${count - 1} times more`})`);
 }
 
 /** One event that two traces place differently. */
 function contradictions(collected: Collected): string[] {
   const notes: string[] = [];
-  const drops = collected.of('trace').filter((t) => t.record.event === 'kfree_skb');
+  const drops = collected.of('trace').filter((t) => t.record.event === 'kfree_skb' && t.record.keeps === undefined);
   for (let i = 0; i < Math.min(drops.length, 500); i++) {
     const a = drops[i]!;
     const b = drops.slice(i + 1, i + 500).find((d) => d.file !== a.file && d.record.time === a.record.time && d.record.cpu === a.record.cpu);

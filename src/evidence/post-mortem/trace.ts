@@ -1,4 +1,4 @@
-import { address, mono, type Address, type Netns } from '../../base/brand.ts';
+import { address, netnsInode, type Address, type Netns } from '../../base/brand.ts';
 import { errnoText } from '../../base/errno.ts';
 import { parseEventFormat } from '../../formats/event-format.ts';
 import type { Frame, TraceRecord } from '../../formats/evidence-record.ts';
@@ -8,12 +8,14 @@ import { decodePacket } from '../../formats/packet.ts';
 import type { CallEvent, DropEvent, Place, Tuple } from '../../model/event.ts';
 import type { Packet } from '../../model/packet.ts';
 import { inverse } from '../conntrack/tuple.ts';
+import type { Clocks } from './clocks.ts';
 import { UNNAMED, type Collected, type Item } from './collected.ts';
 
 /** A drop as the trace has it, not yet placed in a namespace. */
 export interface TracedDrop {
   readonly event: DropEvent;
   readonly file: string;
+  readonly line: number;
   /** A probe on nf_ct_resolve_clash saw this packet: it lost an insert race, by the kernel's own word. */
   readonly clash?: { readonly file: string; readonly found: 'original' | 'reply'; readonly time: bigint; readonly verdict?: number };
 }
@@ -25,7 +27,7 @@ const MACHINERY = /^(?:trace_event_raw_event_|perf_trace_|bpf_trace_run|__bpf_tr
 /** One event, told by two instances of the trace. */
 const SAME_NS = 5_000_000n;
 
-export function tracedDrops(collected: Collected): readonly TracedDrop[] {
+export function tracedDrops(collected: Collected, clocks: Clocks): readonly TracedDrop[] {
   const drops = collected.of('trace').filter((t) => t.record.event === 'kfree_skb' || t.record.event === 'skb:kfree_skb');
   const clashes = clashesNear(collected.of('trace').filter((t) => t.record.at?.name === 'nf_ct_resolve_clash' || t.record.event.includes('clash')));
   const protocols = new Map(collected.of('conntrack-event').flatMap(({ record: { entry: { original: o } } }) => [[`${o.source} ${o.destination}`, o.protocol], [`${o.destination} ${o.source}`, o.protocol]] as const));
@@ -39,7 +41,7 @@ export function tracedDrops(collected: Collected): readonly TracedDrop[] {
     const caller = callerIn(group);
     if (at !== undefined && !isHashed(at) && caller?.name !== undefined) learned.set(at, caller.name);
   }
-  return groups.map((group) => dropOf(group, clashes, names, learned, reasons, protocols)).sort((a, b) => (a.event.time < b.event.time ? -1 : a.event.time > b.event.time ? 1 : 0));
+  return groups.map((group) => dropOf(group, clocks, clashes, names, learned, reasons, protocols)).sort((a, b) => (a.event.time < b.event.time ? -1 : a.event.time > b.event.time ? 1 : 0));
 }
 
 /** Events that are one: told by traces of different files. */
@@ -61,6 +63,7 @@ function grouped(drops: readonly Trace[]): readonly (readonly Trace[])[] {
 }
 
 function isSame(a: TraceRecord, b: TraceRecord): boolean {
+  if (a.keeps !== undefined || b.keeps !== undefined || (a.stamp === undefined) !== (b.stamp === undefined)) return false; // no times to compare
   const away = a.time > b.time ? a.time - b.time : b.time - a.time;
   if (away > SAME_NS || (a.tid !== undefined && b.tid !== undefined && a.tid !== b.tid)) return false;
   const skbs = [hex(a.fields.get('skbaddr')), hex(b.fields.get('skbaddr'))];
@@ -68,7 +71,7 @@ function isSame(a: TraceRecord, b: TraceRecord): boolean {
   return isHashed(skbs[0]) !== isHashed(skbs[1]) || skbs[0] === skbs[1];
 }
 
-function dropOf(group: readonly Trace[], clashes: Clashes, names: (at: bigint) => Place | undefined, learned: ReadonlyMap<bigint, string>, reasons: ReadonlyMap<string, number>, protocols: ReadonlyMap<string, number>): TracedDrop {
+function dropOf(group: readonly Trace[], clocks: Clocks, clashes: Clashes, names: (at: bigint) => Place | undefined, learned: ReadonlyMap<bigint, string>, reasons: ReadonlyMap<string, number>, protocols: ReadonlyMap<string, number>): TracedDrop {
   const lead = group.find((d) => d.record.stack.length > 0) ?? group[0]!;
   const { record } = lead;
   const at = locationOf([lead, ...group]);
@@ -91,26 +94,28 @@ function dropOf(group: readonly Trace[], clashes: Clashes, names: (at: bigint) =
   const protocol = Number(record.fields.get('protocol') ?? 0) || 0;
   const packet = told?.head !== undefined ? decodePacket(told.head, { mac: 0, network: 14, protocol }) : tuple !== undefined ? packetOf(tuple) : told?.tuple !== undefined ? packetOf(told.tuple, told.flags) : { defects: [] };
   const event: DropEvent = {
-    kind: 'drop', time: mono(record.time), cpu: record.cpu, netns: UNNAMED, ifindex: 0, ...(told?.interface === undefined ? {} : { interface: told.interface }), skb: address(skb),
+    kind: 'drop', time: clocks.event(record), cpu: record.cpu, netns: told?.netns === undefined ? UNNAMED : netnsInode(told.netns.inode), ifindex: told?.ifindex ?? 0, ...(told?.interface === undefined ? {} : { interface: told.interface }), skb: address(skb),
     place: { address: address(at ?? standIn(name, offset)), ...(name === undefined ? {} : { name }), ...(offset === undefined ? {} : { offset }), ...(module === undefined ? {} : { module }) },
-    reason: { number: reasons.get(reason) ?? 0, name: reason }, protocol: protocol || (packet.ip === undefined ? 0 : packet.ip.version === 4 ? 0x0800 : 0x86dd), length: told?.length ?? 0, mark: 0,
+    reason: { number: reasons.get(reason) ?? 0, name: reason }, protocol: protocol || (packet.ip === undefined ? 0 : packet.ip.version === 4 ? 0x0800 : 0x86dd), length: told?.length ?? 0, mark: told?.mark ?? 0,
     packet, stack,
     softirq: flags ?? (tid === 0 || received), task: { pid: tid, tid, comm: comm.replace(/^<(?!\.\.\.|idle)(.*)>$/, '$1') },
-    ...(tuple === undefined ? {} : { conntrack: { address: address(0n), status: 0, info: 2, original: tuple, reply: inverse(tuple) } }),
+    ...(tuple !== undefined ? { conntrack: { address: address(0n), status: 0, info: 2, original: tuple, reply: inverse(tuple) } } : told?.conntrack === undefined ? {} : { conntrack: { address: address(0n), ...told.conntrack } }),
+    ...(told?.verdict === undefined ? {} : { verdict: told.verdict }),
     probe: 'tracefs',
   };
-  return { event, file: lead.file, ...(clash === undefined ? {} : { clash: { file: clash.file, found: clash.dir === 1 ? 'reply' : 'original', time: clash.time, ...(clash.verdict === undefined ? {} : { verdict: clash.verdict }) } }) };
+  return { event, file: lead.file, line: record.line, ...(clash === undefined ? {} : { clash: { file: clash.file, found: clash.dir === 1 ? 'reply' : 'original', time: clash.time, ...(clash.verdict === undefined ? {} : { verdict: clash.verdict }) } }) };
 }
 
 /** Failed calls that the trace saw: sys_exit with a negative result, and the exits of single calls. */
-export function tracedCalls(collected: Collected): readonly CallEvent[] {
-  return collected.of('trace').flatMap(({ record }): CallEvent[] => {
+export function tracedCalls(collected: Collected, clocks: Clocks): readonly { readonly call: CallEvent; readonly file: string; readonly line: number }[] {
+  return collected.of('trace').flatMap(({ record, file }) => {
     const value = Number(record.fields.get('ret') ?? (/^sys_exit_\w+$/.test(record.event) ? signed(/0x[0-9a-f]+/.exec(record.text)?.[0]) : NaN));
     if (!record.event.startsWith('sys_exit') || !(value < 0 && value > -4096)) return [];
     const nr = record.fields.get('NR');
     const syscall = nr !== undefined ? (X64[Number(nr)] ?? `system call ${nr}`) : (record.fields.get('syscall') ?? record.event.replace(/^sys_exit_/, ''));
     const tid = record.tid ?? 0;
-    return [{ kind: 'call', time: mono(record.time), cpu: record.cpu, netns: UNNAMED, task: { pid: tid, tid, comm: record.comm }, syscall, errno: errnoText(-value), args: [] }];
+    const call: CallEvent = { kind: 'call', time: clocks.event(record), cpu: record.cpu, netns: UNNAMED, task: { pid: tid, tid, comm: record.comm }, syscall, errno: errnoText(-value), args: [] };
+    return [{ call, file, line: record.line }];
   });
 }
 
@@ -229,8 +234,9 @@ function reasonsIn(collected: Collected): ReadonlyMap<string, number> {
 }
 
 /** Where a drop was: `task`'s own namespace, or one that the packet had reached through a virtual link within the sender's call. */
-export function placeDrop(drop: DropEvent, all: readonly Netns[], homes: ReadonlyMap<number, Netns>, guess: () => { readonly netns: Netns; readonly how: string } | undefined): { readonly netns: Netns; readonly how?: string } {
-  if (all.length === 0) return { netns: UNNAMED };
+export function placeDrop(drop: DropEvent, unnamed: Netns, all: readonly Netns[], homes: ReadonlyMap<number, Netns>, guess: () => { readonly netns: Netns; readonly how: string } | undefined): { readonly netns: Netns; readonly how?: string } {
+  if (drop.netns !== UNNAMED) return { netns: drop.netns }; // the tool says where
+  if (all.length === 0) return { netns: unnamed };
   const home = homes.get(drop.task.pid);
   const only = all.length === 1 ? all[0] : undefined;
   if (only !== undefined) return { netns: only };
@@ -239,5 +245,5 @@ export function placeDrop(drop: DropEvent, all: readonly Netns[], homes: Readonl
   const inAt = names.findIndex((n) => /^(?:ip_local_deliver|ip_rcv|ipv6_rcv|ip6_input)/.test(n)), outAt = names.findIndex((n) => /^(?:__dev_queue_xmit|dev_queue_xmit|ip_output|ip6_output|ip_finish_output)/.test(n));
   const others = all.filter((n) => n !== home);
   if (home !== undefined && inAt >= 0 && outAt > inAt && others.length === 1) return { netns: others[0]!, how: `the stack shows it received within process ${drop.task.pid}'s own call, so it had crossed a virtual link to the other namespace` };
-  return guess() ?? { netns: home ?? UNNAMED };
+  return guess() ?? { netns: home ?? unnamed };
 }

@@ -72,7 +72,7 @@ function tried(evidence: Evidence, symptom: DropSymptom, hook: HookPoint, listin
   };
   const outcome = walk(listing.ruleset, view, options);
   const blind = drop.packet.ip === undefined && drop.packet.arp === undefined;
-  const culprit = choose(evidence, symptom, hook, outcome, counters, blind);
+  const culprit = traced(drop, hook, outcome, listing.ruleset, counters) ?? choose(evidence, symptom, hook, outcome, counters, blind);
   return { hook, listing, view, ...(culprit === undefined ? {} : { culprit }), rules: outcome.rules, chains: outcome.chains, tables, blind };
 }
 
@@ -138,6 +138,21 @@ function countersOf(after: Ruleset, before: Ruleset | undefined): Counters {
     },
     policy: (table, chain) => delta(chain.base?.counter, earlier.get(`${keyOf(table)} ${chain.name} policy`)),
   };
+}
+
+/** nftables' own trace of the packet (nft_trace) names the rule: what the walk makes of it does not matter then. */
+function traced({ verdict }: DropEvent, hook: HookPoint, outcome: Walk, ruleset: Ruleset, counters: Counters): DroppingRule | undefined {
+  if (verdict === undefined) return undefined;
+  const met = outcome.candidates.find((c) => c.table.engine === 'nft' && c.table.name === verdict.table && c.chain.name === verdict.chain && c.rule?.handle === verdict.rule);
+  const found = met ?? ruleset.tables.filter((t) => t.engine === 'nft' && t.name === verdict.table).flatMap((table): Candidate[] => {
+    const chain = table.chains.get(verdict.chain);
+    const rule = verdict.rule === undefined ? undefined : chain?.rules.find((r) => r.handle === verdict.rule);
+    if (chain === undefined || (rule === undefined && (verdict.rule !== undefined || chain.base === undefined))) return [];
+    return [{ table, chain, base: chain, ...(rule === undefined ? { action: 'policy' } : { rule, action: 'drop' }), certain: true, doubts: [] }];
+  })[0];
+  if (found === undefined) return undefined;
+  const { before, after, moved } = found.rule === undefined ? counters.policy(found.table, found.base) : counters.rule(found.table, found.rule);
+  return { ...found, certain: true, doubts: [], hook, rivals: [], confidence: 0.99, ...(before === undefined ? {} : { counterBefore: before }), ...(after === undefined ? {} : { counterAfter: after }), ...(moved === undefined ? {} : { moved }) };
 }
 
 function choose(evidence: Evidence, symptom: DropSymptom, hook: HookPoint, outcome: Walk, counters: Counters, blind: boolean): DroppingRule | undefined {
