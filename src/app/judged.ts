@@ -1,5 +1,5 @@
 import { DROP, HEAD_BYTES, kindWord, RECORD_KIND } from '../bpf/layout.ts';
-import type { CapturedHead, Exported, ExportedEvent } from '../exports/index.ts';
+import { undescribedOf, type CapturedHead, type Exported, type ExportedEvent, type Undescribed } from '../exports/index.ts';
 import type { CallEvent, DropEvent, Event } from '../model/event.ts';
 import type { RawRecord } from '../model/record.ts';
 import { headersOf } from '../timeline/sample.ts';
@@ -17,6 +17,8 @@ export interface Judged {
   readonly records: readonly RawRecord[];
   /** Everything that was decoded, in order. */
   readonly all: readonly Event[];
+  /** What the kernel counted beyond the events; nothing with a flow filter: counters know no flows. */
+  readonly undescribed: () => readonly Undescribed[];
 }
 
 /** Judges a recording for reports, exports and queries. `heads`: with the captured bytes of each packet. */
@@ -35,21 +37,21 @@ export function judged(records: readonly RawRecord[], options: FilterOptions, he
     const own = event.kind === 'call' ? lastDrop.get(event.task.tid) : undefined;
     // a call that failed because of a drop in its own task belongs to the drop's incident
     const incident = replayed.incidentOf(event) ?? (own !== undefined && event.time - own.time < JOIN_NS ? replayed.incidentOf(own) : undefined);
-    if (only && (incident === undefined || !shown.has(incident.id))) continue;
     const head = event.kind === 'drop' ? captured.get(headKey(event.time, event.cpu)) : undefined;
     events.push({ event, ...(incident === undefined ? {} : { incident }), ...(head === undefined ? {} : { captured: head }) });
   }
   events.sort((a, b) => (a.event.time < b.event.time ? -1 : a.event.time > b.event.time ? 1 : 0));
   const { host } = replayed;
+  const isShown = ({ incident }: { readonly incident?: ExportedEvent['incident'] | undefined }): boolean => !only || (incident !== undefined && shown.has(incident.id));
   const exported: Exported = {
     host: { hostname: host.hostname, kernel: host.kernel, machine: host.machine, cpus: host.cpus, whydrop: version },
     realtimeOffset: host.realtimeOffset,
     netnsNames: new Map(host.netnsNames),
     incidents: replayed.incidents,
     losses: replayed.losses,
-    events,
+    events: events.filter(isShown),
   };
-  return { exported, replayed, records, all };
+  return { exported, replayed, records, all, undescribed: () => undescribedOf(all, events).filter(isShown) };
 }
 
 /** Two drops on one CPU have two times. */

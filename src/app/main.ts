@@ -165,15 +165,15 @@ Exit codes: 0 done, 1 --fail-on-incident and one was found, 2 usage, 3 the envir
       .addOption(new Option('--to <format>', 'how to write the answer').choices(['text', 'csv', 'json', 'parquet']).default('text'))
       .option('-o, --output <file>', 'where to; without it to stdout');
   table(whydrop.command('stats'))
-    .description('how many drops and failed calls a recording holds, grouped')
+    .description('how many drops and failed calls the kernel counted, grouped')
     .argument('<file>', 'a recording')
     .option('--by <columns>', 'cause, reason, symbol, interface, netns, process, source, destination_port, second, …', 'cause')
     .action(async (file: string, options) => (await import('./stats.ts')).statsCommand(file, options));
 
   table(whydrop.command('query'))
-    .description('ask a recording in SQL: the tables events and incidents (docs/exports.md)')
+    .description('ask a recording in SQL: the tables counted, events and incidents (docs/exports.md)')
     .argument('<file>', 'a recording')
-    .argument('<sql>', 'SELECT … FROM events …')
+    .argument('<sql>', 'SELECT … FROM counted …')
     .action(async (file: string, sql: string, options) => (await import('./query.ts')).queryCommand(file, sql, options));
 
   whydrop

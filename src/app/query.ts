@@ -1,7 +1,7 @@
 import stringWidth from 'string-width';
 import { clip, printable } from '../base/text.ts';
 import { csvLine } from '../exports/csv.ts';
-import { rowOf } from '../exports/exported.ts';
+import { countedRowOf, rowOf, undescribedRowOf } from '../exports/exported.ts';
 import { openStore, type Answered, type EventStore } from '../exports/store.ts';
 import { isUnavailable } from '../model/unavailable.ts';
 import { EnvironmentError, UsageError } from './exit.ts';
@@ -15,18 +15,19 @@ export interface TableOptions extends FilterOptions {
   readonly output?: string;
 }
 
-/** `whydrop query FILE SQL`: the tables `events` and `incidents` of a recording. */
+/** `whydrop query FILE SQL`: the tables `counted`, `events` and `incidents` of a recording. */
 export async function queryCommand(path: string, sql: string, options: TableOptions): Promise<void> {
   const recording = judged(openRecording(path), options);
   await answer(recording, sql, options);
 }
 
 /** The tables of a recording in a database; the caller closes it. */
-export async function storeOf({ exported }: Judged): Promise<EventStore> {
+export async function storeOf({ exported, undescribed }: Judged): Promise<EventStore> {
   const store = await openStore();
   if (isUnavailable(store)) throw new EnvironmentError(`${store.what}: ${store.why}`, store.fix);
   function* rows() {
-    for (const event of exported.events) yield rowOf(event, exported);
+    for (const event of exported.events) yield countedRowOf(rowOf(event, exported));
+    for (const rest of undescribed()) yield undescribedRowOf(rest, exported);
   }
   await store.load(rows(), exported.incidents);
   return store;

@@ -1,3 +1,4 @@
+import { ethertypeName } from '../model/counter.ts';
 import type { DropCountEvent, Event } from '../model/event.ts';
 import type { Incident } from '../model/incident.ts';
 import type { Metric } from '../exports/index.ts';
@@ -12,8 +13,6 @@ export interface Tally {
 /** Series of one metric at most; what comes later is counted under `other`. A fleet's store pays for every series. */
 const MOST_SERIES = 1_000;
 const OTHER = 'other';
-
-const ETHERTYPE: Readonly<Record<number, string>> = { 0: 'none', 0x0800: 'ip', 0x0806: 'arp', 0x86dd: 'ipv6' };
 
 /** `netnsName` names a namespace; without one it is `net:[inode]`. */
 export function createTally(netnsName: (inode: number) => string): Tally {
@@ -121,7 +120,7 @@ export function createTally(netnsName: (inode: number) => string): Tally {
 
 function dropLabels(event: Omit<DropCountEvent, 'kind' | 'time' | 'packets' | 'bytes'>, netnsName: (inode: number) => string, interfaceOf: (netns: number, ifindex: number) => string): readonly string[] {
   const { netns, ifindex, reason, place, protocol } = event;
-  return [netnsName(netns), interfaceOf(netns, ifindex), reason.name, place.name ?? 'unknown', ETHERTYPE[protocol] ?? `0x${protocol.toString(16).padStart(4, '0')}`];
+  return [netnsName(netns), interfaceOf(netns, ifindex), reason.name, place.name ?? 'unknown', ethertypeName(protocol)];
 }
 
 /** Those of the same labels added up; the first {@link MOST_SERIES} keep their labels for good, so that no counter runs backwards. */

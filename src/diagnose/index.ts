@@ -1,6 +1,7 @@
 import { isoTime } from '../base/time.ts';
 import { mono, type Mono, type Netns } from '../base/brand.ts';
 import type { Cause } from '../model/cause.ts';
+import { counterKey, countKey } from '../model/counter.ts';
 import type { CallEvent, DropCountEvent, DropEvent, Event } from '../model/event.ts';
 import type { Evidence, HostFacts } from '../model/evidence.ts';
 import type { Incident, Victim } from '../model/incident.ts';
@@ -11,7 +12,7 @@ import { draw, hashOf, incidentId, incidentKey, QUIET, rank, type Growing } from
 import { judge, type Verdict } from './judge.ts';
 import { signature } from './signature.ts';
 import { createSigns, type Sign } from './signs.ts';
-import { countKey, callKey, createStore, type View } from './store.ts';
+import { createStore, type View } from './store.ts';
 
 /**
  * From events to verdicts. Fed with events in order; {@link Diagnosis.judge} is called now and then, gives back what
@@ -234,7 +235,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
       return { packets, unseen };
     },
     add: (event) => {
-      const counter = counterOf(event);
+      const counter = event.kind === 'drop-count' || event.kind === 'call-count' ? counterKey(event) : undefined;
       const before = counter === undefined ? undefined : store.exact(counter)?.count;
       store.add(event);
       if (event.kind === 'answer') for (const sign of waiters.get(questionKey(event.question)) ?? []) ready(sign);
@@ -309,16 +310,4 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     },
     incidents: (now) => rank([...growing.values()].map((incident) => shown(incident, now))),
   };
-}
-
-/** The counter that an event is a reading of. */
-function counterOf(event: Event): string | undefined {
-  switch (event.kind) {
-    case 'drop-count':
-      return countKey(event);
-    case 'call-count':
-      return callKey(event.pid, event.syscall, event.errno);
-    default:
-      return undefined;
-  }
 }

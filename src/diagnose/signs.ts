@@ -1,10 +1,10 @@
 import type { Mono } from '../base/brand.ts';
 import { endpoint } from '../base/inet.ts';
 import { createTranslations } from '../evidence/conntrack/translated.ts';
+import { callKey, countKey } from '../model/counter.ts';
 import type { CallEvent, ConntrackEvent, DropEvent } from '../model/event.ts';
 import type { Symptom } from '../model/symptom.ts';
 import { signature } from './signature.ts';
-import { callKey, countKey } from './store.ts';
 
 /** All symptoms of one signature. */
 export interface Sign {

@@ -3,6 +3,7 @@ import type { Mono, Netns } from '../base/brand.ts';
 import { mono } from '../base/brand.ts';
 import type { AnswerEvent, ConntrackEvent, DropCountEvent, Event, ExecEvent, MissedEvent } from '../model/event.ts';
 import type { Answer, Evidence, HostFacts } from '../model/evidence.ts';
+import { callKey, countKey } from '../model/counter.ts';
 import { createMemo } from './memo.ts';
 import { questionKey, type Question, type Topic } from '../model/question.ts';
 import { isUnavailable, type Maybe, type Unavailable } from '../model/unavailable.ts';
@@ -29,7 +30,7 @@ export interface Store {
   takeQuestions(): readonly Question[];
   readonly missed: readonly MissedEvent[];
   readonly dropCounts: ReadonlyMap<string, DropCountEvent>;
-  /** Exact numbers by {@link countKey} and {@link callKey}. */
+  /** Exact numbers by countKey and callKey (model/counter.ts). */
   exact(key: string): { readonly count: number; readonly bytes: number } | undefined;
   /** The questions of a topic that were answered since the last call of this for the same topic. */
   readonly answered: (topic: Topic) => readonly Question[];
@@ -174,11 +175,3 @@ export function createStore(host: HostFacts, realtimeOffset: bigint): Store {
 }
 
 const lengthOf = (body: Kept['body']): number => (isUnavailable(body) ? 0 : body.length);
-
-/** One counter: the key of the kernel-side map. */
-export function countKey(c: { place: { address: bigint }; reason: { number: number }; netns: number; ifindex: number; protocol: number }): string {
-  return `${c.netns}|${c.place.address}|${c.reason.number}|${c.ifindex}|${c.protocol}`;
-}
-
-/** One counter of failed calls. */
-export const callKey = (pid: number, syscall: string, errno: string): string => `call|${pid}|${syscall}|${errno}`;

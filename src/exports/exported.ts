@@ -1,8 +1,10 @@
 import { placeText } from '../base/symbol.ts';
 import type { CallEvent, DropEvent } from '../model/event.ts';
+import { ethertypeName } from '../model/counter.ts';
 import { protocolName } from '../model/flow.ts';
 import type { Incident } from '../model/incident.ts';
 import type { LossLine, ReportHost } from '../report/index.ts';
+import type { Undescribed } from './undescribed.ts';
 
 /** What every export is made of: a recording that was judged. */
 export interface Exported {
@@ -61,9 +63,20 @@ export interface Row {
   readonly errno: string | undefined;
   readonly probe: string | undefined;
   readonly stack: string | undefined;
+  /** `ip`, `ipv6`, `arp`, …: that of the counter. */
+  readonly ethertype: string | undefined;
 }
 
-export const COLUMNS = ['time_ns', 'kind', 'incident', 'cause', 'netns', 'netns_name', 'interface', 'reason', 'symbol', 'module', 'protocol', 'source', 'source_port', 'destination', 'destination_port', 'length', 'mark', 'cpu', 'pid', 'process', 'uid', 'softirq', 'syscall', 'errno', 'probe', 'stack'] as const satisfies readonly (keyof Row)[];
+/** A row of the table `counted`: an event that was described, or many that were only counted. The latter lack what only a description tells. */
+export type CountedRow = { readonly [C in keyof Row]?: Row[C] | undefined } & {
+  /** 1: of an event; 0: of a counter. */
+  readonly described: number;
+  /** Packets or calls. */
+  readonly count: bigint;
+  readonly bytes: bigint | undefined;
+};
+
+export const COLUMNS = ['time_ns', 'kind', 'incident', 'cause', 'netns', 'netns_name', 'interface', 'reason', 'symbol', 'module', 'protocol', 'source', 'source_port', 'destination', 'destination_port', 'length', 'mark', 'cpu', 'pid', 'process', 'uid', 'softirq', 'syscall', 'errno', 'probe', 'stack', 'ethertype'] as const satisfies readonly (keyof Row)[];
 
 export function rowOf({ event, incident }: ExportedEvent, exported: Pick<Exported, 'realtimeOffset' | 'netnsNames'>): Row {
   const common = {
@@ -79,7 +92,7 @@ export function rowOf({ event, incident }: ExportedEvent, exported: Pick<Exporte
       ...common, kind: 'call', interface: undefined, reason: undefined, symbol: undefined, module: undefined,
       protocol: event.socket === undefined ? undefined : protocolName(event.socket.protocol),
       source: from?.address, source_port: from?.port, destination: to?.address, destination_port: to?.port,
-      length: event.length, mark: undefined, softirq: 0, syscall: event.syscall, errno: event.errno, probe: undefined, stack: undefined,
+      length: event.length, mark: undefined, softirq: 0, syscall: event.syscall, errno: event.errno, probe: undefined, stack: undefined, ethertype: undefined,
     };
   }
   const { ip, arp, transport } = event.packet;
@@ -92,6 +105,27 @@ export function rowOf({ event, incident }: ExportedEvent, exported: Pick<Exporte
     length: event.probe === 'tracefs' ? undefined : event.length, mark: event.probe === 'tracefs' ? undefined : event.mark,
     softirq: event.softirq ? 1 : 0, syscall: undefined, errno: undefined, probe: event.probe,
     stack: event.stack.length === 0 ? undefined : event.stack.map(placeText).join(';'),
+    ethertype: ethertypeName(event.protocol),
+  };
+}
+
+/** {@link rowOf} for the table `counted`. */
+export function countedRowOf(row: Row): CountedRow {
+  return { ...row, described: 1, count: 1n, bytes: row.kind === 'call' || row.length === undefined ? undefined : BigInt(row.length) };
+}
+
+export function undescribedRowOf(rest: Undescribed, exported: Pick<Exported, 'realtimeOffset' | 'netnsNames'>): CountedRow {
+  const { counter, incident, like } = rest;
+  const common = { described: 0, time_ns: rest.time + exported.realtimeOffset, incident: incident?.id, cause: incident?.cause, count: BigInt(rest.count) };
+  if (counter.kind === 'call-count') {
+    const { pid, syscall, errno } = counter;
+    return { ...common, kind: 'call', bytes: undefined, pid, syscall, errno, netns: like?.netns, netns_name: like === undefined ? undefined : exported.netnsNames.get(like.netns), process: like?.task.comm, uid: like?.task.uid };
+  }
+  const ethertype = ethertypeName(counter.protocol);
+  return {
+    ...common, kind: 'drop', bytes: BigInt(rest.bytes), netns: counter.netns, netns_name: exported.netnsNames.get(counter.netns),
+    interface: counter.ifindex === 0 ? undefined : (rest.interface ?? `#${counter.ifindex}`),
+    reason: counter.reason.name, symbol: counter.place.name, module: counter.place.module, ethertype, protocol: ethertype === 'arp' ? 'arp' : undefined, probe: 'bpf',
   };
 }
 

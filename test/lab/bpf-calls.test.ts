@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { armCalls, armDrops, armExecs } from '../../src/sources/bpf/index.ts';
-import { lab, skip, watching, type Lab } from './bpf-lab.ts';
+import { isUnavailable } from '../../src/model/unavailable.ts';
+import type { RawRecord } from '../../src/model/record.ts';
+import { decodeCallCounts } from '../../src/timeline/sample.ts';
+import { kernelNames, lab, skip, watching, type Lab } from './bpf-lab.ts';
 
 let ns: Lab;
 before(() => {
@@ -106,4 +110,45 @@ test('a program that is gone at once still has its name and arguments', { skip }
   const exec = seen.execs.find((e) => e.filename === '/bin/echo' && e.argv.includes('wo rds'));
   assert.ok(exec);
   assert.deepEqual([exec.argv, exec.netns, exec.task.comm, exec.parent], [['/bin/echo', 'seven', 'wo rds', ''], ns.inode, 'echo', process.pid]);
+});
+
+test('calls that come within the 50 ms after a sample, when the counters have just been read, are counted: soon, and at the last drain', { skip }, async () => {
+  for (const settle of [true, false]) {
+    const probe = armCalls({ netns: [ns.inode], self: process.pid });
+    assert.ok(!isUnavailable(probe));
+    const child = ns.spawn('python3', '-uc', PYTHON(`
+import sys
+os.sched_setaffinity(0, {0})
+for line in sys.stdin:
+  for j in range(int(line)): attempt(u.sendto, b'x', ('127.0.0.1', 9000))
+  print('.')
+`));
+    try {
+      const records: RawRecord[] = [];
+      const drain = (last = false): number => probe.drain((r) => records.push(r), last);
+      const send = (n: number): Promise<unknown> => new Promise((done) => {
+        child.stdout?.once('data', done);
+        child.stdin?.write(`${n}\n`);
+      });
+      await send(100);
+      drain();
+      await sleep(172);
+      await send(1);
+      drain();
+      await sleep(30);
+      drain();
+      await send(5);
+      if (settle) {
+        for (let i = 0; i < 5; i++) {
+          await sleep(110);
+          drain();
+        }
+      } else drain(true);
+      const counted = Math.max(0, ...records.flatMap((r) => (r.record === 'call-counts' ? decodeCallCounts(r.bytes, r.time, kernelNames()).filter((c) => c.pid === child.pid).map((c) => c.calls) : [])));
+      assert.equal(counted, 106);
+    } finally {
+      child.stdin?.end();
+      probe.close();
+    }
+  }
 });

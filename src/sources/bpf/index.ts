@@ -8,7 +8,7 @@ import type { Program } from '../../bpf/assembler.ts';
 import type { Access } from '../../bpf/blocks.ts';
 import type { Btf } from '../../formats/btf.ts';
 import { mono, type Mono, type Netns } from '../../base/brand.ts';
-import type { DropCountsRecord, RawRecord } from '../../model/record.ts';
+import type { CallCountsRecord, DropCountsRecord } from '../../model/record.ts';
 import type { Sink } from '../../model/capture.ts';
 import { isUnavailable, type Unavailable } from '../../model/unavailable.ts';
 import type { Arm, ArmedProbe, Scope } from '../source.ts';
@@ -99,8 +99,9 @@ export const armCalls: Arm = (scope) => {
   if (isUnavailable(probe)) return probe;
   const cpus = possibleCpus();
   const reader = createMapReader(maps.all['calls'] as BpfMap, cpus);
-  // read while calls come, and once more when they have stopped: those that were not described count too
+  // read while calls come and until two readings are alike: those that were not described count too
   let due = false;
+  let before: Uint8Array | undefined;
   let next = 0n;
   return {
     ...probe,
@@ -108,11 +109,13 @@ export const armCalls: Arm = (scope) => {
       const count = probe.drain(sink, last);
       const now = process.hrtime.bigint();
       if (count > 0) due = true;
-      if (!due || (now < next && !last)) return count;
+      if (!last && (!due || now < next)) return count;
       next = now + CALL_COUNTS_NS;
-      due = count > 0;
       const counts = readCallCounts(reader.read(), cpus, mono(now));
-      if (counts !== undefined) sink(counts);
+      const same = counts === undefined || (before !== undefined && Buffer.compare(counts.bytes, before) === 0);
+      due = count > 0 || !same;
+      if (counts !== undefined && !same) sink(counts);
+      before = counts?.bytes;
       return count;
     },
   };
@@ -287,7 +290,7 @@ function readCounts(read: { keys: Buffer; values: Buffer; count: number } | Unav
   return { record: 'drop-counts', time: mono(process.hrtime.bigint()), bytes: rows };
 }
 
-function readCallCounts(read: { keys: Buffer; values: Buffer; count: number } | Unavailable, cpus: number, time: Mono): RawRecord | undefined {
+function readCallCounts(read: { keys: Buffer; values: Buffer; count: number } | Unavailable, cpus: number, time: Mono): CallCountsRecord | undefined {
   if (isUnavailable(read) || read.count === 0) return undefined;
   const rows = Buffer.alloc(read.count * CALL_ROW.size);
   for (let i = 0; i < read.count; i++) {
