@@ -282,3 +282,25 @@ test('TPROXY drops what no socket takes, where nothing else drops it', () => {
   assert.ok(g.outcome === 'found' && /rule 1 of PREROUTING/.test(g.culprit.text), 'the drop before it');
   assert.notEqual(judged(TO.replace('53', '54')).outcome, 'found', 'another port');
 });
+
+test('an accept stands before the goto that skips the end of the chain', () => {
+  const text = (flag: 'g' | 'j') => save('[0:0] -A sub -p tcp -m tcp --dport 80 -j ACCEPT', '[0:0] -A sub -j RETURN', `[3:252] -A INPUT -i eth0 -${flag} sub`).replace(':INPUT ACCEPT', ':INPUT DROP');
+  const first = (flag: 'g' | 'j'): string => {
+    const found = policyDrop.judge(symptom(drop('udp 10.0.0.1:4000 > 10.0.0.2:53', IN)), fakeEvidence({ answers: [iptables(text(flag))] }));
+    assert.ok(found.outcome === 'found', JSON.stringify(found));
+    return found.remedies[0]?.command ?? '';
+  };
+  assert.equal(first('g'), 'ip netns exec blue iptables -I INPUT 1 -p udp --dport 53 -j ACCEPT');
+  assert.equal(first('j'), 'ip netns exec blue iptables -A INPUT -p udp --dport 53 -j ACCEPT');
+});
+
+test('a rule for both directions that depends on what went before: the answers are let through, too', () => {
+  const FORWARD = 'nft_do_chain+10 nft_do_chain_ipv4 nf_hook_slow ip_forward ip_rcv';
+  const first = (match: string): string => {
+    const found = ruleDrop.judge(symptom(drop('udp 10.0.1.2:40000 > 10.0.2.2:53', FORWARD)), fakeEvidence({ answers: [iptables(save(`[28:999] -A FORWARD -p udp ${match}-m connbytes --connbytes 5 --connbytes-mode packets --connbytes-dir both -j DROP`))] }));
+    assert.ok(found.outcome === 'found', JSON.stringify(found));
+    return found.remedies[0]?.command ?? '';
+  };
+  assert.match(first(''), /-I FORWARD 1 -d 10\.0\.2\.2 -p udp --dport 53 -j ACCEPT && .*-I FORWARD 1 -s 10\.0\.2\.2 -p udp --sport 53 -j ACCEPT$/);
+  assert.doesNotMatch(first('-m udp --dport 53 '), /&&/);
+});

@@ -184,8 +184,13 @@ function policyCommand(table: Table, base: Chain, policy: 'accept' | 'drop'): st
   return `nft ${shellQuote(`chain ${table.family} ${table.name} ${base.name} { policy ${policy} ; }`)}`;
 }
 
+/** Where an accept has to stand: before the rule, or, for a policy, before the goto that skips the chain's end. */
+const spotOf = (c: Candidate): Rule | Chain => c.rule ?? c.left ?? c.base;
+
 /** An accept for this flow in front of a rule, or at the end of the chain whose policy drops. */
-function acceptStep(table: Table, at: { rule?: Rule; base: Chain }, spec: readonly string[], what: string): Step {
+function acceptStep(table: Table, candidate: Candidate, spec: readonly string[], what: string): Step {
+  const spot = spotOf(candidate);
+  const at: { readonly rule?: Rule; readonly base: Chain } = { base: candidate.base, ...(spot === candidate.base ? {} : { rule: spot as Rule }) };
   const chain = at.rule?.chain ?? at.base.name;
   const where = at.rule === undefined ? `at the end of ${chain}` : `before ${place(table, at.rule)}`;
   const text = `accept ${what} ${where}`;
@@ -213,10 +218,10 @@ function acceptPlan(trial: Trial, culprit: Candidate): readonly Step[] | undefin
     steps.push(acceptStep(at.table, at, words, 'this flow'));
     const back = reverseFrameSpec(at.table, view.drop.packet);
     if (back !== undefined) steps.push(acceptStep(at.table, at, back, 'the frames back'));
-    accepted.add(at.rule ?? at.base);
+    accepted.add(spotOf(at));
     at = nextDrop(trial, view, new Set(), accepted);
   }
-  steps.push(...answerSteps(trial, accepted));
+  steps.push(...answerSteps(trial, accepted, culprit.rule));
   return steps;
 }
 
@@ -227,13 +232,13 @@ function withRest(trial: Trial, culprit: Candidate, own: Step): readonly Step[] 
   const accepted = new Set<Rule | Chain>();
   for (let i = 0, at = nextDrop(trial, trial.view, without, accepted); at !== undefined && i < 4; i++) {
     steps.push(acceptStep(at.table, at, flowSpec(at.table, trial.view.drop, trial.view.hook), 'this flow'));
-    accepted.add(at.rule ?? at.base);
+    accepted.add(spotOf(at));
     at = nextDrop(trial, trial.view, without, accepted);
   }
   return steps;
 }
 
-function answerSteps(trial: Trial, accepted: ReadonlySet<Rule | Chain>): Step[] {
+function answerSteps(trial: Trial, accepted: ReadonlySet<Rule | Chain>, culprit: Rule | undefined): Step[] {
   const { view } = trial;
   const out = field(view, 'oifname');
   const answer = answerOf(view.drop, view.hook, typeof out === 'string' && out !== '' ? out : undefined);
@@ -243,10 +248,12 @@ function answerSteps(trial: Trial, accepted: ReadonlySet<Rule | Chain>): Step[] 
   const done = new Set(accepted);
   // a chain accepted for one direction does not let the other through: only what is met now counts
   for (const chain of accepted) done.delete(chain);
-  for (let i = 0, at = nextDrop(trial, back, new Set(), done); at !== undefined && i < 4; i++) {
+  // of the rule that dropped the packet it is known that it drops, also where that depends on what went before
+  const next = (): Candidate | undefined => walk(trial.listing.ruleset, back, { acceptAt: done }).candidates.find((c) => culprit !== undefined && c.rule === culprit && c.action === 'drop') ?? nextDrop(trial, back, new Set(), done);
+  for (let i = 0, at = next(); at !== undefined && i < 4; i++) {
     steps.push(acceptStep(at.table, at, flowSpec(at.table, answer.drop, answer.hook), 'its answers'));
-    done.add(at.rule ?? at.base);
-    at = nextDrop(trial, back, new Set(), done);
+    done.add(spotOf(at));
+    at = next();
   }
   return steps;
 }
@@ -258,7 +265,7 @@ function laterSteps(evidence: Evidence, drop: DropSymptom['drop'], trial: Trial)
     const accepted = new Set<Rule | Chain>();
     for (let i = 0, at = nextDrop(trial, view, new Set(), accepted); at !== undefined && i < 4; i++) {
       steps.push(acceptStep(at.table, at, flowSpec(at.table, view.drop, view.hook), 'this flow, which would be dropped next there,'));
-      accepted.add(at.rule ?? at.base);
+      accepted.add(spotOf(at));
       at = nextDrop(trial, view, new Set(), accepted);
     }
   }

@@ -13,6 +13,8 @@ export interface Candidate {
   readonly rule?: Rule;
   /** The rules that sent it from chain to chain, outermost first. */
   readonly via?: readonly Rule[];
+  /** For a policy: the goto by which the packet left the base chain. The rules behind it are never asked. */
+  readonly left?: Rule;
   readonly action: 'drop' | 'reject' | 'queue' | 'policy' | 'steal';
   /** True when every match was evaluated and nothing before it could have let the packet pass. */
   readonly certain: boolean;
@@ -86,6 +88,7 @@ export function walk(ruleset: Ruleset, view: PacketView, options: WalkOptions = 
   const candidates: Candidate[] = [];
   let rules = 0;
   let chains = 0;
+  let left: Rule | undefined;
   const visit = (table: Table, chain: Chain, base: Chain, doubts: string[], via: readonly Rule[]): End => {
     chains++;
     let list = c.chains.get(chain);
@@ -149,7 +152,10 @@ export function walk(ruleset: Ruleset, view: PacketView, options: WalkOptions = 
           const end = visit(table, next, base, inner, [...via, rule]);
           if (truth === 1) {
             if (end !== 'fell-through') return end;
-            if (action.do === 'goto') return 'fell-through';
+            if (action.do === 'goto') {
+              if (via.length === 0) left = rule;
+              return 'fell-through';
+            }
           } else if (end !== 'fell-through' || action.do === 'goto') doubts.push(`its way could have ended in chain ${next.name} (${own.join(', ')})`);
           break;
         }
@@ -165,11 +171,12 @@ export function walk(ruleset: Ruleset, view: PacketView, options: WalkOptions = 
     if (options.tables !== undefined && !options.tables(table)) continue;
     if (base.devices !== undefined && view.drop.interface !== undefined && !base.devices.includes(view.drop.interface)) continue;
     const doubts: string[] = [];
+    left = undefined;
     const end = visit(table, chain, chain, doubts, []);
     if (end === 'stopped') break;
     if (end === 'accepted' || options.acceptAt?.has(chain) === true) continue;
     if (base.policy === 'drop' && options.untouchedPolicy?.(table, chain) !== true) {
-      candidates.push({ table, chain, base: chain, action: 'policy', certain: doubts.length === 0, doubts });
+      candidates.push({ table, chain, base: chain, action: 'policy', certain: doubts.length === 0, doubts, ...(left === undefined ? {} : { left }) });
       if (doubts.length === 0) break;
     }
   }
