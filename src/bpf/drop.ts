@@ -7,7 +7,7 @@ import type { Btf } from '../formats/btf.ts';
 import { assembler, FP, HELPER, R0, R1, R2, R3, R4, R6, R7, R8, R9, type Program } from './assembler.ts';
 import { budget, clockOf, copy, copyField, counter, field, finished, follow, netInode, NET_OF_SOCK, offsetsOf, reserve, socket, submit, taskNetns, watchedNetns, who, type Access } from './blocks.ts';
 import { newcomer } from './newcomer.ts';
-import { COUNT_KEY, COUNT_VALUE, DROP, HEAD_BYTES, kindWord, RECORD_KIND, STACK_FRAMES, TUPLE_BYTES } from './layout.ts';
+import { BUDGET, COUNT_KEY, COUNT_VALUE, DROP, HEAD_BYTES, kindWord, RECORD_KIND, STACK_FRAMES, TUPLE_BYTES } from './layout.ts';
 
 export interface DropOptions {
   readonly access: Access;
@@ -37,8 +37,8 @@ const AF_INET = 2, AF_INET6 = 10;
 /** Stack slots. The key of the counter is at KEY, its initial value at VALUE. */
 const KEY = -64;
 const VALUE = -112;
-/** Whether it is described as a newcomer. */
-const NEWCOMER = -40;
+/** Out of which budget it is described: BUDGET. */
+const OUT_OF = -40;
 
 /** The argument's place on the tracepoint, found by its type: kernels added arguments over time. */
 export interface DropArguments {
@@ -164,12 +164,12 @@ export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Pro
   a.load(8, R1, R0, COUNT_VALUE.bytes);
   a.aluReg('add', R1, R8);
   a.store(8, R0, COUNT_VALUE.bytes, R1);
-  a.storeImm(8, FP, NEWCOMER, 0);
+  a.storeImm(8, FP, OUT_OF, BUDGET.own);
   budget(a, clock, SAMPLE_BURST, SAMPLE_REFILL_NS, 'spent');
   a.jump('describe');
   a.label('spent');
   newcomer(a, offsets, access, clock, KEY, 'leave');
-  a.storeImm(8, FP, NEWCOMER, 1);
+  a.storeImm(8, FP, OUT_OF, BUDGET.newcomer);
 
   a.label('describe');
   describe();
@@ -182,12 +182,19 @@ export function dropProgram(btf: Btf, conntrack: Btf, options: DropOptions): Pro
   function describe(): void {
     reserve(a, 'ring', DROP.size, DROP_LOST.ring, 'leave');
     a.storeImm(4, R8, DROP.kind, kindWord(RECORD_KIND.drop));
+    a.load(8, R1, R9, COUNT_VALUE.packets);
+    a.store(8, R8, DROP.nth, R1);
     who(a, DROP);
     a.store(8, R8, DROP.skb, R7);
-    for (const [from, to, size] of [[COUNT_KEY.location, DROP.location, 8], [COUNT_KEY.reason, DROP.reason, 4], [COUNT_KEY.netns, DROP.netns, 4], [COUNT_KEY.ifindex, DROP.ifindex, 4], [COUNT_KEY.protocol, DROP.protocol, 4], [NEWCOMER - KEY, DROP.newcomer, 4]] as const) {
+    for (const [from, to, size] of [[COUNT_KEY.location, DROP.location, 8], [COUNT_KEY.reason, DROP.reason, 4], [COUNT_KEY.netns, DROP.netns, 4], [COUNT_KEY.ifindex, DROP.ifindex, 4], [COUNT_KEY.protocol, DROP.protocol, 4], [OUT_OF - KEY, DROP.budget, 4]] as const) {
       a.load(size, R1, FP, KEY + from);
       a.store(size, R8, to, R1);
     }
+    a.jumpIf('ne', R1, BUDGET.own, 'unspent'); // what the loop loaded last
+    a.load(8, R1, R9, COUNT_VALUE.tokens);
+    a.jumpIf('ne', R1, 0, 'unspent');
+    a.storeImm(4, R8, DROP.budget, BUDGET.spent);
+    a.label('unspent');
     for (const [to, path, size] of [
       [DROP.length, 'len', 4], [DROP.dataLength, 'data_len', 4], [DROP.mark, 'mark', 4], [DROP.iif, 'skb_iif', 4],
       [DROP.mac, 'mac_header', 2], [DROP.network, 'network_header', 2], [DROP.transport, 'transport_header', 2],

@@ -56,7 +56,7 @@ export const DROP = {
   data: 126, //      u16 skb->data - skb->head
   window: 128, //    u16 where the copied window begins, from skb->head
   copied: 130, //    u16 bytes copied
-  newcomer: 132, //  u32 1: past the budget, its flow was new
+  budget: 132, //    u32, see BUDGET
   nfct: 136, //      u64 skb->_nfct
   original: 144, //  struct nf_conntrack_tuple
   reply: 184,
@@ -64,11 +64,15 @@ export const DROP = {
   ctMark: 232, //    u32
   stackBytes: 236, // s32
   sk: 240, //        SOCK
+  nth: 312, //       u64 the counter's packets on this CPU, this one included; in the end of `sk`, which holds nothing. 0: recorded before 2026-11-23
   receiver: 320, //  SOCK
   head: 400,
   stack: 592, //     u64 × STACK_FRAMES, innermost first
   size: 592 + 8 * STACK_FRAMES,
 } as const;
+
+/** How a packet came to be described: of the counter's budget; past it, because its flow was new; with the last of the budget (since 2026-11-23, 0 before). */
+export const BUDGET = { own: 0, newcomer: 1, spent: 2 } as const;
 
 /** include/linux/skbuff.h: who has checked, or is to fill in, the transport checksum. */
 export const IP_SUMMED = { none: 0, unnecessary: 1, complete: 2, partial: 3 } as const;

@@ -1,43 +1,40 @@
 import type { Growing } from './incidents.ts';
-import type { Samples, Sign } from './signs.ts';
+import type { Shares } from '../model/shares.ts';
+import type { Sign } from './signs.ts';
 import type { Store } from './store.ts';
 
 /**
  * How many packets or calls an incident lost. The kernel-side counters are exact per (place, reason, namespace,
  * interface, protocol), or per (process, system call, errno). Where all samples of a counter belong to one incident, its
  * count is the counter; where several incidents share a counter, each has its own samples, and what was only counted is
- * divided in proportion to those that stand for others: a flow that was described because it is new stands for itself, or
- * one packet a second beside a flood would be taken for a large part of it. At least one was lost, though a clue alone (a neighbour that does not answer) does not say how many.
+ * divided by what they stand for (model/shares.ts). At least one was lost, though a clue alone (a neighbour that does not answer) does not say how many.
  */
-export function counts(incident: Growing, samples: ReadonlyMap<string, Samples>, exact: Store['exact']): { count: number; bytes: number } {
+export function counts(incident: Growing, shares: ReadonlyMap<string, Shares<string>>, exact: Store['exact']): { count: number; bytes: number } {
   let count = 0;
   let bytes = 0;
-  const mine = new Map<string, { seen: number; standing: number; bytes: number }>();
+  const mine = new Map<string, { seen: number; bytes: number; keys: string[] }>();
   for (const sign of incident.signs) {
     if (sign.countKey === undefined) {
       count += sign.seen;
       continue;
     }
-    const sum = mine.get(sign.countKey) ?? { seen: 0, standing: 0, bytes: 0 };
-    mine.set(sign.countKey, sum);
-    sum.seen += sign.seen;
-    sum.standing += sign.standing;
-    sum.bytes += sign.bytes;
+    const own = mine.get(sign.countKey) ?? { seen: 0, bytes: 0, keys: [] };
+    mine.set(sign.countKey, own);
+    own.seen += sign.seen;
+    own.bytes += sign.bytes;
+    own.keys.push(sign.key);
   }
-  for (const [key, own] of mine) {
-    const total = exact(key);
-    if (total === undefined || total.count < own.seen) {
-      // no counter (tracefs), or samples newer than the last reading of it
-      count += own.seen;
-      bytes += own.bytes;
-      continue;
-    }
-    const all = samples.get(key) ?? own;
-    const seen = Math.max(all.seen, own.seen);
-    const share = all.standing > 0 ? own.standing / all.standing : own.seen / seen;
-    const lost = own.seen + Math.max(0, total.count - seen) * share;
-    count += Math.round(lost);
-    bytes += Math.round((total.bytes * lost) / Math.max(1, total.count));
+  for (const [counter, own] of mine) {
+    const total = exact(counter);
+    const of = shares.get(counter);
+    // no counter (tracefs), or samples newer than the last reading of it: then there is nothing to divide
+    const counted = Math.max(0, (total?.count ?? 0) - Math.max(of?.seen ?? 0, own.seen));
+    const parts = of?.divide(counted);
+    const more = own.keys.reduce((sum, key) => sum + (parts?.get(key) ?? 0), 0);
+    const lost = Math.round(own.seen + more);
+    count += lost;
+    // others' packets may be of another length; where there are no others the counter's own bytes are exact
+    bytes += total !== undefined && lost === total.count ? total.bytes : Math.round(own.bytes + (own.bytes / Math.max(1, own.seen)) * more);
   }
   return { count: Math.max(1, count), bytes };
 }

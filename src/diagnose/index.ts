@@ -210,7 +210,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   };
 
   const shown = (incident: Growing, now: Mono): Incident => {
-    const tally = { ...counts(incident, signs.samples, store.exact), seen: seenOften(incident) };
+    const tally = { ...counts(incident, signs.shares, store.exact), seen: seenOften(incident) };
     const name = options.host.netnsNames.get(incident.netns);
     return draw(incident, tally, victimsOf(incident, tally.count, now), now, iso, name);
   };
@@ -228,7 +228,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
       let packets = 0;
       const unseen: DropCountEvent[] = [];
       for (const [key, c] of store.dropCounts) {
-        const seen = signs.samples.get(key)?.seen ?? 0;
+        const seen = signs.shares.get(key)?.seen ?? 0;
         packets += Math.max(0, c.packets - seen);
         if (seen === 0) unseen.push(c);
       }

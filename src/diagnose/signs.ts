@@ -3,6 +3,7 @@ import { endpoint } from '../base/inet.ts';
 import { createTranslations } from '../evidence/conntrack/translated.ts';
 import { callKey, countKey } from '../model/counter.ts';
 import type { CallEvent, ConntrackEvent, DropEvent } from '../model/event.ts';
+import { createShares, type Shares } from '../model/shares.ts';
 import type { Symptom } from '../model/symptom.ts';
 import { signature } from './signature.ts';
 
@@ -14,8 +15,6 @@ export interface Sign {
   last: Mono;
   /** Symptoms seen (for drops: samples). */
   seen: number;
-  /** Of those, how many stand for others like them that were counted only, too: all but the samples of a flow that is new. */
-  standing: number;
   bytes: number;
   /** The kernel-side counter that holds their exact number. */
   readonly countKey?: string;
@@ -29,12 +28,6 @@ export interface Sign {
   asOf: Mono;
   /** A verdict was reached at least once. */
   judged: boolean;
-}
-
-/** As in a {@link Sign}. */
-export interface Samples {
-  seen: number;
-  standing: number;
 }
 
 const MAX_VICTIMS = 24;
@@ -61,8 +54,8 @@ export interface Signs {
   /** Its incident has been given up: should it be seen again, it is new. */
   forget(sign: Sign): void;
   readonly all: ReadonlyMap<string, Sign>;
-  /** Samples per kernel-side counter, over all signs. */
-  readonly samples: ReadonlyMap<string, Samples>;
+  /** By kernel-side counter: whose what it counts is, by keys of signs. */
+  readonly shares: ReadonlyMap<string, Shares<string>>;
   /** Signs that changed since the last call. */
   takeChanged(): readonly Sign[];
 }
@@ -77,9 +70,14 @@ export function createSigns(limit: number): Signs {
   const waysOf = (call: CallEvent): readonly string[] => attemptOf(call).flatMap((way) => [way, ...translations.after('tcp', way)]);
 
   const perCounter = new Map<string, number>();
-  const samples = new Map<string, Samples>();
+  const shares = new Map<string, Shares<string>>();
+  const sharesOf = (counter: string): Shares<string> => {
+    const of = shares.get(counter) ?? createShares();
+    if (of.seen === 0) shares.set(counter, of);
+    return of;
+  };
 
-  const add = (symptom: Symptom, time: Mono, bytes: number, count: string | undefined, standing = 1): Sign => {
+  const add = (symptom: Symptom, time: Mono, bytes: number, count: string | undefined): Sign => {
     let key = signature(symptom);
     let sign = all.get(key);
     if (sign === undefined && count !== undefined) {
@@ -92,18 +90,11 @@ export function createSigns(limit: number): Signs {
     }
     if (sign === undefined) {
       if (all.size >= limit) forgetOld(all);
-      sign = { key, symptom, first: time, last: time, seen: 0, standing: 0, bytes: 0, victims: new Map(), asOf: time, judged: false, ...(count === undefined ? {} : { countKey: count }) };
+      sign = { key, symptom, first: time, last: time, seen: 0, bytes: 0, victims: new Map(), asOf: time, judged: false, ...(count === undefined ? {} : { countKey: count }) };
       all.set(key, sign);
     }
     sign.seen += 1;
     sign.resting = false;
-    sign.standing += standing;
-    if (count !== undefined) {
-      const all = samples.get(count) ?? { seen: 0, standing: 0 };
-      samples.set(count, all);
-      all.seen += 1;
-      all.standing += standing;
-    }
     sign.bytes += bytes;
     if (time > sign.last) sign.last = time;
     const victim = victimKey(symptom);
@@ -145,14 +136,16 @@ export function createSigns(limit: number): Signs {
 
   return {
     all,
-    samples,
+    shares,
     takeChanged: () => {
       const list = [...changed];
       changed.clear();
       return list;
     },
     addDrop: (drop) => {
-      const sign = add({ kind: 'drop', netns: drop.netns, first: drop.time, drop }, drop.time, drop.length, countKey(drop), drop.newcomer === true ? 0 : 1);
+      const counter = countKey(drop);
+      const sign = add({ kind: 'drop', netns: drop.netns, first: drop.time, drop }, drop.time, drop.length, counter);
+      sharesOf(counter).add(drop, sign.key);
       if (!drop.softirq) {
         bounded(lastDropOfTask).set(drop.task.tid, { sign, time: drop.time });
         bounded(lastDropOfProcess).set(`${drop.netns}|${drop.task.pid}`, { sign, time: drop.time });
@@ -172,7 +165,10 @@ export function createSigns(limit: number): Signs {
       if (process !== undefined && call.time - process.time < SHED_JOIN_NS && (shedding || sameCall(process.sign.symptom, call))) return join(process.sign, call);
       const dropped = waysOf(call).map((flow) => lastDropOfFlow.get(flow)).find((d) => d !== undefined && call.time - d.time < (call.attempt?.waited ?? TCP_PATIENCE_NS) + SHED_JOIN_NS);
       if (dropped !== undefined) return joinAttempt(dropped.sign, call);
-      return add({ kind: 'call', netns: call.netns, first: call.time, call }, call.time, 0, call.attempt !== undefined ? undefined : callKey(call.task.pid, call.syscall, call.errno));
+      const counter = call.attempt !== undefined ? undefined : callKey(call.task.pid, call.syscall, call.errno);
+      const sign = add({ kind: 'call', netns: call.netns, first: call.time, call }, call.time, 0, counter);
+      if (counter !== undefined) sharesOf(counter).add(call, sign.key);
+      return sign;
     },
     addConntrack: translations.add,
     forget: (sign) => void all.delete(sign.key),

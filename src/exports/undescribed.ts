@@ -1,5 +1,6 @@
 import type { Mono, Netns } from '../base/brand.ts';
 import { counterKey } from '../model/counter.ts';
+import { createShares, type Shares } from '../model/shares.ts';
 import type { CallCountEvent, CallEvent, DropCountEvent, DropEvent, Event } from '../model/event.ts';
 import type { ExportedEvent } from './exported.ts';
 
@@ -25,14 +26,13 @@ interface Counter {
   described: number;
   describedBytes: number;
   readonly shares: Map<string, Share>;
+  /** How much of what nobody described is whose, by keys of `shares`. */
+  readonly whose: Shares<string>;
 }
 
 interface Share {
   readonly incident?: ExportedEvent['incident'] | undefined;
   readonly like?: CallEvent;
-  seen: number;
-  /** Without those that were described because their flow was new: they stand for themselves. */
-  standing: number;
   /** What whole numbers left over so far. */
   owed: number;
 }
@@ -41,8 +41,7 @@ const SECOND = 1_000_000_000n;
 
 /**
  * What is missing from `events` to what the kernel counted, so that both together are exact: for every counter, second
- * and incident one entry. A counter of several incidents is divided as their counts are, by the samples that stand for
- * others. Calls are counted before it is known what they were on: a counter of which no call was described is none.
+ * and incident one entry. A counter of several incidents is divided as their counts are (model/shares.ts). Calls are counted before it is known what they were on: a counter of which no call was described is none.
  */
 export function undescribedOf(all: readonly Event[], events: readonly ExportedEvent[]): Undescribed[] {
   const counters = countersOf(all);
@@ -71,7 +70,7 @@ function countersOf(all: readonly Event[]): Map<string, Counter> {
     if (event.kind !== 'drop-count' && event.kind !== 'call-count') continue;
     const key = counterKey(event)!;
     const count = event.kind === 'drop-count' ? event.packets : event.calls;
-    const counter = counters.get(key) ?? { last: event, readings: [], bytes: 0, described: 0, describedBytes: 0, shares: new Map<string, Share>() };
+    const counter = counters.get(key) ?? { last: event, readings: [], bytes: 0, described: 0, describedBytes: 0, shares: new Map<string, Share>(), whose: createShares<string>() };
     counters.set(key, counter);
     const before = counter.readings.at(-1);
     if (before !== undefined && count <= before.count) continue;
@@ -89,10 +88,9 @@ function describe(counter: Counter, event: DropEvent | CallEvent, incident: Expo
   const reading = counter.readings[firstFrom(counter.readings, event.time)];
   if (reading !== undefined) reading.described += 1;
   const key = event.kind === 'drop' ? (incident?.id ?? '') : `${incident?.id ?? ''}|${event.netns}|${event.task.uid}|${event.task.comm}`;
-  const share = counter.shares.get(key) ?? { seen: 0, standing: 0, owed: 0, ...(incident === undefined ? {} : { incident }), ...(event.kind === 'call' ? { like: event } : {}) };
+  const share = counter.shares.get(key) ?? { owed: 0, ...(incident === undefined ? {} : { incident }), ...(event.kind === 'call' ? { like: event } : {}) };
   counter.shares.set(key, share);
-  share.seen += 1;
-  if (event.kind === 'call' || event.newcomer !== true) share.standing += 1;
+  counter.whose.add(event, key);
 }
 
 /** The index of the first reading at or after `time`. */
@@ -118,10 +116,12 @@ function* rowsOf(counter: Counter): Generator<Undescribed> {
   for (let i = upTo.length - 1, least = total; i >= 0; i--) upTo[i] = least = Math.max(0, Math.min(least, upTo[i]!));
   upTo[upTo.length - 1] = total;
 
+  const weights = counter.whose.divide(total);
+  const shares = [...counter.shares].map(([key, share]) => ({ share, weight: weights.get(key) ?? 0 }));
   let before = 0;
   let bytesBefore = 0;
   for (const [i, reading] of readings.entries()) {
-    for (const { count, share } of divided(upTo[i]! - before, [...counter.shares.values()])) {
+    for (const { count, share } of divided(upTo[i]! - before, shares)) {
       before += count;
       const bytesNow = Math.round(bytes * (before / total));
       yield {
@@ -134,14 +134,13 @@ function* rowsOf(counter: Counter): Generator<Undescribed> {
 }
 
 /** Whole parts of `count`; what rounding takes from a share it gets the next time. */
-function divided(count: number, shares: readonly Share[]): { readonly count: number; readonly share?: Share }[] {
+function divided(count: number, shares: readonly { readonly share: Share; readonly weight: number }[]): { readonly count: number; readonly share?: Share }[] {
   if (count === 0) return [];
-  if (shares.length <= 1) return [{ count, ...(shares[0] === undefined ? {} : { share: shares[0] }) }];
-  const standing = shares.reduce((n, s) => n + s.standing, 0);
-  const seen = shares.reduce((n, s) => n + s.seen, 0);
-  for (const share of shares) share.owed += count * (standing > 0 ? share.standing / standing : share.seen / seen);
+  if (shares.length <= 1) return [{ count, ...(shares[0] === undefined ? {} : { share: shares[0].share }) }];
+  const all = shares.reduce((n, s) => n + s.weight, 0);
+  for (const { share, weight } of shares) share.owed += (count * weight) / all;
   let left = count;
-  const parts = shares.map((share) => {
+  const parts = shares.map(({ share }) => {
     const part = Math.min(left, Math.max(0, Math.floor(share.owed)));
     left -= part;
     return { count: part, share };

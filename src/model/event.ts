@@ -97,6 +97,10 @@ export interface DropEvent {
   readonly conntrack?: PacketConntrack;
   /** Where a tool had nftables trace the packet. */
   readonly verdict?: RuleVerdict;
+  /** So many of its counter (place, reason, namespace, interface, protocol) were counted on this CPU and not described between the one before and this one. */
+  readonly shed?: number;
+  /** The budget of its counter on this CPU is spent with it: what follows is only counted for a while. */
+  readonly spent?: true;
   /** Described past the budget because its flow was new: it stands for itself, not for a share of what was only counted. */
   readonly newcomer?: true;
   /** Which probe saw it. */

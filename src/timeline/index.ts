@@ -3,6 +3,7 @@ import { decodeConntrackDatagram } from '../formats/conntrack-message.ts';
 import type { CallEvent, DropEvent, DropReason, Event, ExecEvent } from '../model/event.ts';
 import type { HostRecord, RawRecord } from '../model/record.ts';
 import { decodeCall, decodeCallCounts, decodeCounts, decodeDrop, decodeExec, type Names } from './sample.ts';
+import { createShed } from './shed.ts';
 import type { Symbols } from './symbols.ts';
 import { tracePages, type TracePages } from './trace-page.ts';
 
@@ -36,13 +37,14 @@ export function createTimeline(host: HostRecord, symbols: () => Symbols): Timeli
   const tracefs = (): TracePages => (pages ??= tracePages({ formats: host.formats, symbols, dropReasons: host.dropReasons, otherwise, ...(host.netns.length === 1 && host.netns[0] !== undefined ? { watched: netnsInode(host.netns[0].inode) } : {}) }));
   const placed = (events: readonly (DropEvent | CallEvent | ExecEvent)[]): readonly Event[] =>
     watched.size === 0 ? events : events.filter((event) => (event.kind !== 'drop' && event.kind !== 'call') || event.netns === otherwise || watched.has(event.netns));
+  const shed = createShed();
   const some = <T extends Event>(event: T | undefined): readonly Event[] => (event === undefined ? [] : [event]);
 
   return {
     decode: (record) => {
       switch (record.record) {
         case 'drop-sample':
-          return some(decodeDrop(record.bytes, names));
+          return some(decodeDrop(record.bytes, names, shed));
         case 'drop-counts':
           return decodeCounts(record.bytes, record.time, names);
         case 'call':

@@ -3,10 +3,11 @@ import { address, mono, netnsInode, type Mono } from '../base/brand.ts';
 import { cString } from '../base/bytes.ts';
 import { errnoText } from '../base/errno.ts';
 import { plainName } from '../base/symbol.ts';
-import { CALL, CALL_KEY, CALL_ROW, CONNECT_ARGS, COUNT_KEY, COUNT_ROW, DROP, EXEC, IP_SUMMED, kindWord, RECORD_KIND, SOCK, STACK_FRAMES, TUPLE_BYTES, ARGV_BYTES, FILENAME_BYTES, HEAD_BYTES } from '../bpf/layout.ts';
+import { BUDGET, CALL, CALL_KEY, CALL_ROW, CONNECT_ARGS, COUNT_KEY, COUNT_ROW, DROP, EXEC, IP_SUMMED, kindWord, RECORD_KIND, SOCK, STACK_FRAMES, TUPLE_BYTES, ARGV_BYTES, FILENAME_BYTES, HEAD_BYTES } from '../bpf/layout.ts';
 import { decodePacket } from '../formats/packet.ts';
 import type { CallCountEvent, CallEvent, DropCountEvent, DropEvent, DropReason, ExecEvent, PacketConntrack, Place, SocketIdentity, Task, Tuple } from '../model/event.ts';
 import { forEach, remember } from '../base/remember.ts';
+import type { Shed } from './shed.ts';
 import type { Symbols } from './symbols.ts';
 
 /** Names for what the records hold as numbers. */
@@ -22,7 +23,7 @@ const AF_INET = 2, AF_INET6 = 10;
 type Filling<T> = { -readonly [K in keyof T]: T[K] };
 
 /** One drop sample; undefined when the bytes are not of this layout. What repeats is one object for all its events. */
-export function decodeDrop(bytes: Uint8Array, names: Names): DropEvent | undefined {
+export function decodeDrop(bytes: Uint8Array, names: Names, shedBefore?: Shed): DropEvent | undefined {
   if (bytes.length < DROP.size) return undefined;
   const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (v.getUint32(DROP.kind, true) !== kindWord(RECORD_KIND.drop)) return undefined;
@@ -58,7 +59,11 @@ export function decodeDrop(bytes: Uint8Array, names: Names): DropEvent | undefin
   if (receiver !== undefined) event.receiver = receiver;
   const conntrack = conntrackOf(v);
   if (conntrack !== undefined) event.conntrack = conntrack;
-  if (v.getUint32(DROP.newcomer, true) === 1) event.newcomer = true;
+  const budget = v.getUint32(DROP.budget, true);
+  if (budget === BUDGET.newcomer) event.newcomer = true;
+  if (budget === BUDGET.spent) event.spent = true;
+  const shed = shedBefore?.(event, v.getBigUint64(DROP.nth, true));
+  if (shed !== undefined) event.shed = shed;
   return event;
 }
 

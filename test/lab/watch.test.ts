@@ -154,6 +154,53 @@ print(n)`]);
   assert.equal(counted, made);
 });
 
+test('rules that share a kernel counter: each has its own packets, floods on two CPUs and a few after them', { skip: notHere }, async () => {
+  const rules = [9001, 9002].map((port) => ['OUTPUT', '-p', 'udp', '--dport', String(port), '-j', 'DROP']);
+  for (const rule of rules) sh(...inside('iptables', '-A', ...rule));
+  const file = `/tmp/whydrop-shared-${process.pid}.whydrop`;
+  try {
+    const run = start('record', '-o', file, '--json', '--netns', NS);
+    await run.until('armed', (l) => l.type === 'armed');
+    const send = (cpu: number, port: number, times: number, n: number): Promise<number> =>
+      new Promise((done) => {
+        const child = spawn('ip', ['netns', 'exec', NS, PYTHON, '-c', `
+import os, socket, time
+os.sched_setaffinity(0, {${cpu}})
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('127.0.0.1', ${port}))
+n = 0
+for t in range(${times}):
+    for i in range(${n}):
+        try: s.send(b'x' * (${port} - 8999))
+        except PermissionError: n += 1
+    time.sleep(0.1)
+print(n)`]);
+        let out = '';
+        child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+        child.once('exit', () => done(Number(out)));
+      });
+    const [a, c] = await Promise.all([send(0, 9000, 1, 60_000), send(1, 9002, 1, 45_000)]);
+    const b = await send(0, 9001, 4, 25);
+    run.child.kill('SIGINT');
+    const found = incidentsOf(await run.until('the summary', (l) => l.type === 'summary')).filter((i) => i.cause.id === 'netfilter.rule-drop');
+    await run.ended;
+    const of = (port: number): number => found.filter((i) => i.culprit.text.includes(`--dport ${port} `)).reduce((n, i) => n + i.count, 0);
+    const all = `${of(9000)} of ${a}, ${of(9001)} of ${b}, ${of(9002)} of ${c}`;
+    assert.deepEqual([a, b, c], [60_000, 100, 45_000]);
+    assert.equal(of(9000) + of(9001) + of(9002), a + b + c, all);
+    for (const [port, made] of [[9000, a], [9001, b], [9002, c]] as const) assert.ok(Math.abs(of(port) - made) <= (a + b + c) / 500, all); // whose the last few ms were is reckoned
+    const { stdout } = spawnSync(WHYDROP, ['stats', file, '--by', 'kind,destination_port', '--to', 'json'], { encoding: 'utf8' });
+    if (stdout === '') return; // without the optional database
+    const rows = stdout.trim().split('\n').map((line) => JSON.parse(line) as { kind: string; drops: string; failed_calls: string; bytes: string; described: string });
+    assert.equal(rows.reduce((n, r) => n + Number(r.drops), 0), a + b + c);
+    assert.equal(rows.reduce((n, r) => n + Number(r.failed_calls), 0), a + b + c);
+    assert.equal(rows.reduce((n, r) => n + Number(r.bytes), 0), a * 29 + b * 30 + c * 31);
+    assert.ok(rows.reduce((n, r) => n + Number(r.described), 0) < 5_000);
+  } finally {
+    for (const rule of rules) sh(...inside('iptables', '-D', ...rule));
+    spawnSync('rm', ['-f', file]);
+  }
+});
+
 test('failed calls without a packet are counted exactly', { skip: notHere }, async () => {
   const run = start('watch', '--json', '--netns', NS);
   await run.until('armed', (l) => l.type === 'armed');

@@ -73,7 +73,7 @@ test('parts of a record do not overlap and end within it', () => {
   };
   fits([[DROP.kind, 4], [DROP.cpu, 4], [DROP.time, 8], [DROP.skb, 8], [DROP.location, 8], [DROP.reason, 4], [DROP.netns, 4], [DROP.ifindex, 4], [DROP.protocol, 4], [DROP.length, 4], [DROP.dataLength, 4],
     [DROP.mark, 4], [DROP.iif, 4], [DROP.pidTgid, 8], [DROP.uid, 4], [DROP.ipSummed, 4], [DROP.cgroup, 8], [DROP.comm, 16], [DROP.device, 16], [DROP.mac, 2], [DROP.network, 2], [DROP.transport, 2], [DROP.data, 2],
-    [DROP.window, 2], [DROP.copied, 2], [DROP.newcomer, 4], [DROP.nfct, 8], [DROP.original, TUPLE_BYTES], [DROP.reply, TUPLE_BYTES], [DROP.status, 8], [DROP.ctMark, 4], [DROP.stackBytes, 4], [DROP.sk, SOCK.size], [DROP.receiver, SOCK.size],
+    [DROP.window, 2], [DROP.copied, 2], [DROP.budget, 4], [DROP.nth, 8], [DROP.nfct, 8], [DROP.original, TUPLE_BYTES], [DROP.reply, TUPLE_BYTES], [DROP.status, 8], [DROP.ctMark, 4], [DROP.stackBytes, 4], [DROP.sk, SOCK.rcvbuf + 4], [DROP.receiver, SOCK.rcvbuf + 4],
     [DROP.head, HEAD_BYTES], [DROP.stack, 8 * STACK_FRAMES]], DROP.size);
   fits([[CALL.kind, 4], [CALL.cpu, 4], [CALL.time, 8], [CALL.pidTgid, 8], [CALL.uid, 4], [CALL.nr, 4], [CALL.cgroup, 8], [CALL.comm, 16], [CALL.errno, 4], [CALL.netns, 4], [CALL.args, 48], [CALL.addressLength, 4], [CALL.seccomp, 4], [CALL.address, 32], [CALL.sk, SOCK.size]], CALL.size);
   fits([[EXEC.kind, 4], [EXEC.cpu, 4], [EXEC.time, 8], [EXEC.pidTgid, 8], [EXEC.uid, 4], [EXEC.parent, 4], [EXEC.cgroup, 8], [EXEC.comm, 16], [EXEC.netns, 4], [EXEC.argvLength, 4], [EXEC.filename, FILENAME_BYTES], [EXEC.argv, ARGV_BYTES]], EXEC.size);
