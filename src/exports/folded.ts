@@ -23,5 +23,5 @@ export function* foldedOf(exported: Exported): Generator<string> {
   for (const { cause, frames, count } of stackCounts(exported)) yield `${[cause, ...frames.toReversed()].map(frame).join(';')} ${count}\n`;
 }
 
-/** `;`, blanks and line ends part frames and counts: none may be in a frame. */
-const frame = (name: string): string => printable(name).replace(/[;\s]/g, '_');
+/** `;`, blanks and line ends part frames and counts: none may be in a frame, and no frame is empty. */
+const frame = (name: string): string => printable(name).replace(/[;\s]/g, '_') || '[unknown]';
