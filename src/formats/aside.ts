@@ -25,6 +25,7 @@ const ASIDES: readonly Aside[] = [
   { format: '/proc/net/sockstat', header: /^sockets: used \d+$/, line: /^(?:sockets|TCP|UDP|UDPLITE|RAW|FRAG): .*\d$/ },
   { format: '/proc/net/arp', instead: 'ip -j neigh', header: /^IP address\s+HW type\s/, line: /^(?:IP address\s.*|[\d.]+\s+0x\w+\s+0x\w+\s+[\da-f:]+\s.*)$/ },
   { format: '/proc/net/route', instead: 'ip -j route show table all', header: /^Iface\tDestination\t/, line: /^\S+\t[\w]+\s*\t.*$/ },
+  { format: 'netstat -s', instead: 'nstat -az', header: /^(?:Ip|Icmp|Tcp|Udp|TcpExt|IpExt|MPTcpExt|UdpLite|IcmpMsg|Ip6|Icmp6|Udp6):$/, line: /^(?:(?:Ip|Icmp|Tcp|Udp|TcpExt|IpExt|MPTcpExt|UdpLite|IcmpMsg|Ip6|Icmp6|Udp6):|\s{4,}\S.*)$/ },
   { format: '/proc/uptime', line: /^\d{1,10}\.\d\d \d{1,12}\.\d\d$/ },
 ];
 

@@ -139,6 +139,8 @@ function isSending(stack: readonly Frame[]): boolean {
 const PWRU = /^(?:((?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d\.\d{1,9})\s+)?(0x[0-9a-f]{8,16})\s+(\d{1,5})\s+(\S{1,64})\s+(.*)$/;
 /** Without --timestamp, which is the default, the network namespace is the first number. */
 const META = /^(?:(\d{1,20}) +(?=\d{1,10} +[0-9a-f]{1,8} +\S{1,64}? +0x))?(\d{1,10}) +([0-9a-f]{1,8}) +(\S{1,64}?) +0x([0-9a-f]{1,4}) +(\d{1,10}) +(\d{1,10})\s+(?:\[0x[0-9A-F,x]{1,80}\]\s+)?(.*)$/;
+/** Until the columns of October 2023: behind the function. */
+const META_2023 = /\bnetns=(\d{1,10}) mark=0x([0-9a-f]{1,8}) (?:ifindex|iface)=(\S{1,64}) proto=(\d{1,6}|0x[0-9a-f]{1,4}) mtu=\d{1,6} len=(\d{1,6})/;
 const BARE = /^(?:(\d{1,20})\s+)?()()()()()()(.*)$/;
 const partsOf = (rest: string): readonly (string | undefined)[] => (META.exec(rest) ?? BARE.exec(rest))!.map((part) => (part === '' ? undefined : part));
 
@@ -161,13 +163,15 @@ function pwru(lines: readonly string[], from: number, clock: PwruClock): Part | 
   const tuple = source === undefined || destination === undefined || protocol === undefined ? undefined : tupleOf(protocol, source, destination);
   const [comm, pid] = processOf(m[4]!);
   const { clocks, ...time } = pwruTime(clock, from + 1, meta[1] === undefined ? undefined : BigInt(meta[1]), m[1]);
-  const caller = freed[3] === undefined ? undefined : symbolFrame(freed[3]);
-  const netns = netnsOf(meta[2] === undefined ? undefined : Number(meta[2]), flow?.[1]);
+  const caller = freed[3] === undefined ? undefined : frameOf(freed[3]);
+  const old = META_2023.exec(meta[8] ?? '');
+  const netns = netnsOf(meta[2] === undefined && old === null ? undefined : Number(meta[2] ?? old![1]), old === null ? flow?.[1] : undefined);
+  const [ethertype, length, mark, device] = old === null ? [meta[5] === undefined ? undefined : Number.parseInt(meta[5], 16), meta[7], meta[3], meta[4]] : [Number(old[4]), old[5], old[2], old[3]];
   return {
     records: [toolDrop('pwru', {
       ...time, line: from + 1, text: lines[from]!, skb: m[2]!, cpu: Number(m[3]), comm, ...(pid === undefined ? {} : { tid: pid }), stack,
-      ...(freed[1] === undefined ? {} : { reason: freed[1] }), ...(caller === undefined ? {} : { place: caller }), ...(meta[5] === undefined ? {} : { protocol: ethertypeOf(Number.parseInt(meta[5], 16))! }),
-      told: { ...(tuple === undefined ? {} : { tuple, ...(flow?.[5] === undefined ? {} : { flags: flagsOf(flow[5]) }) }), ...(meta[7] === undefined ? {} : { length: Number(meta[7]) }), ...(meta[3] === undefined ? {} : { mark: Number.parseInt(meta[3], 16) }), ...deviceOf(meta[4]), ...(netns === undefined ? {} : { netns }) },
+      ...(freed[1] === undefined ? {} : { reason: freed[1] }), ...(caller === undefined ? {} : { place: caller }), ...(ethertype === undefined ? {} : { protocol: ethertypeOf(ethertype)! }),
+      told: { ...(tuple === undefined ? {} : { tuple, ...(flow?.[5] === undefined ? {} : { flags: flagsOf(flow[5]) }) }), ...(length === undefined ? {} : { length: Number(length) }), ...(mark === undefined ? {} : { mark: Number.parseInt(mark, 16) }), ...deviceOf(device), ...(netns === undefined ? {} : { netns }) },
     }), ...clocks],
     lines: next - from,
   };
@@ -199,7 +203,7 @@ function stackFrom(lines: readonly string[], from: number): { readonly stack: re
 }
 
 export function frameOf(text: string): Frame | undefined {
-  const m = /^(?:b')?([A-Za-z_][\w.]*)(?:\+(0x[0-9a-f]{1,8}|\d{1,8}))?(?:\s+\[([\w-]+)\])?'?$/.exec(text);
+  const m = /^(?:b')?([A-Za-z_][\w.]*)(?:\+(0x[0-9a-f]{1,8}|\d{1,8}))?(?:\s*\[([\w-]+)\])?'?$/.exec(text);
   return m === null ? undefined : { name: m[1]!, ...(m[2] === undefined ? {} : { offset: Number(m[2]) }), ...(m[3] === undefined ? {} : { module: m[3] }) };
 }
 

@@ -11,6 +11,7 @@ import { readKernelConfig } from './kernel-config.ts';
 import { readDropFilter } from './kfree-filter.ts';
 import { readListings } from './listing-json.ts';
 import { readLog } from './log-lines.ts';
+import { readRetisText } from './retis-text.ts';
 import { readRules } from './rule-text.ts';
 
 /** A part of a file under one heading, with what was recognised in it. */
@@ -33,7 +34,7 @@ export interface EvidenceFile {
 
 /** In this order: what has the strictest grammar first. A line belongs to the first that understands it. */
 const READERS: readonly ((lines: readonly string[]) => Reading)[] = [
-  readDropJson, readFtrace, readDropTools, readConntrack, readCounters, readRules, readListings, readDropFilter, readKernelConfig, readKernelLog, readHost, readAsides, readLog,
+  readDropJson, readFtrace, readDropTools, readRetisText, readConntrack, readCounters, readRules, readListings, readDropFilter, readKernelConfig, readKernelLog, readHost, readAsides, readLog,
 ];
 
 const HEADING = /^(?:={2,}>? (.{1,200}?)(?: <?={2,})?|-- (.{1,200}?)|#{2,} (.{1,200}))$/;

@@ -76,7 +76,7 @@ export type EvidenceRecord =
   | { readonly kind: 'conntrack-overrun'; readonly line: number; readonly text: string }
   | { readonly kind: 'counters'; readonly line: number; readonly file: CounterName; readonly text: string; readonly stamp?: Stamp }
   | { readonly kind: 'log'; readonly line: number; readonly text: string; readonly stamp?: Stamp; readonly sign?: LogSign }
-  | { readonly kind: 'kernel-log'; readonly line: number; readonly seconds?: number; readonly text: string }
+  | { readonly kind: 'kernel-log'; readonly line: number; readonly seconds?: number; /** The wall time, where it says no seconds since boot. */ readonly stamp?: Stamp; readonly text: string }
   | { readonly kind: 'rules'; readonly line: number; readonly tool: RuleTool; readonly text: string; readonly stamp?: Stamp }
   | { readonly kind: 'symbols'; readonly line: number; readonly text: string }
   | { readonly kind: 'event-format'; readonly line: number; readonly text: string }

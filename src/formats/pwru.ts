@@ -4,7 +4,7 @@ import { wallTime } from './wall-time.ts';
 /* What pwru's table and its JSON have in common. Source: its output.go, 2022 to 2026. */
 
 /** The functions that free a dropped packet; the reason in brackets, by number where the kernel's BTF has no name for it. */
-export const FREED = /(?:^|\s)(?:kfree_skb_reason|sk_skb_reason_drop|kfree_skb_list_reason|kfree_skb)(?:\((?:SKB_DROP_REASON_)?(\w+)\)| \((\d+)\))?(?:\s+([A-Za-z_][\w.]*))?(?=\s|$)/;
+export const FREED = /(?:^|\s)(?:kfree_skb_reason|sk_skb_reason_drop|kfree_skb_list_reason|kfree_skb)(?:\((?:SKB_DROP_REASON_)?(\w+)\)| \((\d+)\))?(?:\s+([A-Za-z_][\w.]*(?:\[[\w-]+\])?))?(?=\s|$)/;
 
 export type PwruClock = 'kernel' | 'relative' | 'none';
 

@@ -118,6 +118,8 @@ function grouped(incident: Incident): EvidenceGroup[] {
 }
 
 export function netnsText(netns: Where['netns']): string {
+  // a number that no namespace has: the files of a post-mortem do not tell it
+  if (netns.inode < 0x1000_0000 && netns.inode !== 0) return netns.name ?? 'not told';
   return netns.name === undefined ? `net:[${netns.inode}]` : `${netns.name} (net:[${netns.inode}])`;
 }
 

@@ -109,6 +109,11 @@ const TOOL_JSON = [
   '[{"skb":"0x1","func":"kfree_skb","time":"2026-02-20T16:41:30.250"}]\n{\n  "common": {},\n  "skb-drop": {\n    "drop_reason": "X"\n  }\n}\n',
 ];
 const RECORDING = bin('recordings/rule-drop.whydrop');
+const TOOL_TEXT = [
+  '53529978697438 (1) [sender] 412/411 [k] __nft_trace_packet #30b1a1b2c3d4ffff888100200300 (skb ffff888100200300)\n  02:00:00:00:00:02 > 02:00:00:00:00:01 ethertype IPv4 (0x0800) 10.0.0.1.40000 > 10.0.0.2.9000 tos 0x0 ttl 64 id 5 off 0 [DF] len 46 proto UDP (17) len 18\n  ns 0x1/4026532738 if 7 (veth0) rxif 7\n  table fw (3) chain in (1) handle 4 drop\n  ct_state NEW status 0x100 udp orig [10.0.0.1.40000 > 10.0.0.2.9000] reply [10.0.0.2.9000 > 10.0.0.1.40000] zone 0 mark 0x7\n53529978701985 (1) [sender] 412/411 [tp] skb:kfree_skb #30b1a1b2c3d4ffff888100200300 (skb ffff888100200300) drop (reason NETFILTER_DROP)\n    sk_skb_reason_drop+0x90\n    nft_do_chain+0x3e8\n  10.0.0.1.40000 > 10.0.0.2.9000 tos 0x0 proto UDP (17) len 18\n',
+  '0xff452c7c65ea9e00 4   <empty>:0        4026531840 0            ens1f0:2     0x0800 9000  74    10.0.0.2:35676->10.0.0.1:443(tcp) kfree_skb_reason(SKB_DROP_REASON_NETFILTER_DROP) nft_do_chain[nf_tables]\nnft_do_chain[nf_tables]\n0xffff90f72f43fae8      2             [nc] kfree_skb netns=4026533589 mark=0x2a ifindex=8 proto=8 mtu=1500 len=60 10.0.0.1:34998->10.0.0.2:80(tcp)\n2026-02-20T16:41:30.250 0xffff9f7c12345600 2   curl:412         123456799012     4026532738 0            eth0:2      0x0800 1500  60    blue 10.0.0.1:44022->10.0.0.2:80(tcp:SYN) sk_skb_reason_drop(SKB_DROP_REASON_NO_SOCKET)\n',
+  'kern  :warn  : [Mon Nov 23 07:17:24 2026] nf_conntrack: nf_conntrack: table full, dropping packet\nIp:\n    Forwarding: 1\n    123 total packets received\n4026531840 net      62   1 root unassigned /run/netns/blue /bin/sh\n[{"dst":"default","gateway":"10.0.0.1","dev":"eth0","flags":[]},{"dst":"fe80::/64","dev":"eth0","protocol":"kernel","metric":256,"flags":[],"pref":"medium"}]\n',
+];
 const RULES_JSON = text('rules/nft-rich.json').slice(0, 6000);
 const kinds: readonly SockDiagKind[] = ['tcp', 'udp', 'raw', 'unix', 'packet'];
 
@@ -180,8 +185,8 @@ export const TARGETS: readonly Target[] = [
   words('counters', COUNTERS, (t) => [decodeSnmp(t), decodeSnmp6(t), decodeNetDev(t), decodeSoftnetStat(t), decodeConntrackStat(t)]),
   words('proc-sockets', ['  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n   1: 00000000:0001 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 25821 2 0000000000000000 0\n'], decodeProcSockets),
   words('log-line', [...LOG_LINES, ...EVIDENCE.flatMap((t) => t.split('\n')).filter((l, i) => l !== '' && i % 9 === 0).slice(0, 40)], recogniseLogLine),
-  words('evidence', [...EVIDENCE, ...TOOLS, ...TOOL_JSON], (t) => recogniseEvidence('fuzz.txt', t)),
-  words('analyse', [...TOOL_JSON, ...TOOLS.filter((_, i) => i % 4 === 0)].map((t) => t.slice(0, 2500)), (t) => analyse([recogniseEvidence('fuzz.txt', t), recogniseEvidence('rules.json', RULES_JSON)])),
+  words('evidence', [...EVIDENCE, ...TOOLS, ...TOOL_JSON, ...TOOL_TEXT], (t) => recogniseEvidence('fuzz.txt', t)),
+  words('analyse', [...TOOL_JSON, ...TOOL_TEXT, ...TOOLS.filter((_, i) => i % 4 === 0)].map((t) => t.slice(0, 2500)), (t) => analyse([recogniseEvidence('fuzz.txt', t), recogniseEvidence('rules.json', RULES_JSON)])),
 ];
 
 /** Single objects of nft's list, each a listing of its own: mutations stay JSON more often. */

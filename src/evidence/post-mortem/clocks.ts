@@ -62,6 +62,7 @@ function stampsIn(collected: Collected): readonly Stamp[] {
     ...collected.of('conntrack-listing').flatMap((l) => (l.record.stamp === undefined ? [] : [l.record.stamp])),
     ...collected.of('counters').flatMap((l) => (l.record.stamp === undefined ? [] : [l.record.stamp])),
     ...collected.of('command').map((l) => l.record.from),
+    ...collected.of('kernel-log').flatMap((l) => (l.record.stamp === undefined ? [] : [l.record.stamp])),
     ...collected.of('trace').flatMap((l) => (l.record.stamp === undefined ? [] : [l.record.stamp])),
   ];
 }

@@ -109,7 +109,7 @@ export function reconstruct(files: readonly EvidenceFile[]): Reconstruction {
   }
   for (const { record, file } of collected.of('kernel-log')) {
     if (!KERNEL_LOSSES.some((k) => k.words.test(record.text))) continue;
-    symptoms.push({ kind: 'log', netns: collected.home, first: mono(BigInt(Math.round((record.seconds ?? 0) * 1e6)) * 1000n), pid: 0, file, line: record.text });
+    symptoms.push({ kind: 'log', netns: collected.home, first: record.stamp !== undefined ? clocks.mono(record.stamp) : mono(BigInt(Math.round((record.seconds ?? 0) * 1e6)) * 1000n), pid: 0, file, line: record.text });
   }
 
   const execs = execEvents(collected, clocks);
