@@ -5,6 +5,7 @@ export function decodeXfrmPolicies(source: string): { readonly values: readonly 
   const values: XfrmPolicy[] = [];
   let bad = false;
   for (const lines of blocks(source)) {
+    if (lines[0]!.startsWith(DEFAULTS)) continue;
     const head = words(lines[0]!);
     const selector = selectorOf(head);
     const about = lines.slice(1).find((l) => /^\s+(dir|socket) /.test(l));
@@ -27,6 +28,14 @@ export function decodeXfrmPolicies(source: string): { readonly values: readonly 
     });
   }
   return { values, status: bad && values.length === 0 ? 'malformed' : 'ok' };
+}
+
+const DEFAULTS = 'Default policies:';
+
+/** The directions in which packets that no policy matches are blocked: the end of the listing, as `ip xfrm policy getdefault` prints it. */
+export function decodeXfrmDefaults(source: string): { readonly values: readonly ('in' | 'out' | 'fwd')[]; readonly status: 'ok' } {
+  const lines = blocks(source).find((b) => b[0]!.startsWith(DEFAULTS)) ?? [];
+  return { values: (['in', 'out', 'fwd'] as const).filter((d) => lines.some((l) => new RegExp(`^\\s+${d}:\\s+block\\b`).test(l))), status: 'ok' };
 }
 
 export function decodeXfrmStates(source: string): { readonly values: readonly XfrmState[]; readonly status: 'ok' | 'malformed' } {

@@ -43,6 +43,10 @@ test('SOCKET_FILTER: an ingress program on the cgroup of the receiver, or its ow
   const own = found(judged(socketFilter, received, { answers: innocent }));
   assert.match(own.culprit.text, /flowlogd \(pid 12/);
   assert.ok(own.confidence >= 0.95);
+  // what leaves by a tap device meets the filter of the program behind it, and no socket of this host
+  const tap = found(judged(socketFilter, drop('SOCKET_FILTER', 'tun_net_xmit', into, { interface: 'tap4', softirq: false }), { answers: innocent }));
+  assert.match(tap.culprit.text, /program behind tap4 \(TUNATTACHFILTER\)/);
+  assert.doesNotMatch(tap.explanation, /flowlogd/);
 });
 
 test('sendmsg and connect hooks refuse a call without a packet; other EPERMs are not theirs', () => {

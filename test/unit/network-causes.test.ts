@@ -296,6 +296,13 @@ test('bridge ports: locked, flood off, and an FDB entry on the wrong port, by on
   assert.equal(command(found(judged(floodOff, bridged, frameIn(bridged, 'NO_TX_TARGET', 'br_flood'), flood))), 'bridge -n net-s link set dev port-b flood on');
   const wrong = [change('bridge-fdb', (rows) => rows.map((r) => (r['mac'] === b ? { ...r, ifname: 'port-a', state: 'static' } : r)))];
   assert.equal(command(found(judged(fdbWrong, bridged, frameIn(bridged, 'NOT_SPECIFIED', 'br_handle_frame_finish'), wrong))), `bridge -n net-s fdb del ${b} dev port-a master`);
+  // learned where the frames come from, and the owner is nowhere to be seen: both are behind that port
+  const same = [change('bridge-fdb', (rows) => rows.map((r) => (r['mac'] === b ? { ...r, mac: '02:00:00:00:00:99', ifname: 'port-a', state: '' } : r)))];
+  const hit = dropIn(bridged, 's', { reason: 'NOT_SPECIFIED', symbol: 'br_handle_frame_finish', device: 'port-a', from: 'port-a', packet: packet('10.0.0.1', '10.0.0.9', { ethernet: { source: a, destination: '02:00:00:00:00:99', type: 0x800 } }) });
+  const back = found(judged(fdbWrong, bridged, hit, same));
+  assert.match(back.culprit.text, /hairpin off/);
+  assert.equal(command(back), 'bridge -n net-s link set dev port-a hairpin on');
+  innocent(judged(fdbWrong, bridged, hit, [...same, change('bridge-link', (rows) => rows.map((r) => ({ ...r, hairpin: true })))]));
 });
 
 test('a bridge whose spanning tree holds a port back; a port that takes no broadcasts', () => {
@@ -321,6 +328,26 @@ test('a plain queue under a tbf: the rate above it is raised where more comes th
   }))));
   assert.match(judgedWith(1000), /^tc -n net-a qdisc change dev eth0 root handle 1: tbf rate \S+ burst \d+ limit \d+ && tc -n net-a qdisc replace dev eth0 parent 1:1 handle 10: pfifo limit 1000$/);
   assert.match(judgedWith(1), /^tc -n net-a qdisc replace dev eth0 parent 1:1 handle 10: pfifo limit 1000$/);
+});
+
+test('a neighbour behind a tunnel: the prefix is right, and a rule for the carrier is the cause', () => {
+  const w = world('vxlan-unknown-vni');
+  const devices = JSON.parse(String(w.answers.find(([q]) => q.topic === 'link' && q.netns === w.netns('a'))?.[1])) as { ifname: string; linkinfo?: { info_kind?: string } }[];
+  const device = devices.find((l) => l.linkinfo?.info_kind === 'vxlan')?.ifname ?? '';
+  const rows = JSON.parse(String(w.answers.find(([q]) => q.topic === 'address' && q.netns === w.netns('b'))?.[1])) as { ifname: string; addr_info: { family: string; local: string }[] }[];
+  const far = rows.find((r) => r.ifname.startsWith('vx'))?.addr_info.find((i) => i.family === 'inet')?.local ?? '';
+  const near = far.replace(/\d+$/, '1');
+  const silent = dropIn(w, 'a', { reason: 'NEIGH_FAILED', symbol: 'neigh_invalidate', device, packet: packet(near, far) });
+  const f = found(judged(unresolved, w, silent));
+  assert.match(f.explanation, /at the other end of the tunnel/);
+  assert.ok(f.culprit.kind === 'tunnel' && !f.remedies.some((r) => / route (add|replace) /.test(r.command ?? '')), JSON.stringify(f.remedies));
+  const ruled = (dport: number) => found(unresolved.judge(silent, fakeEvidence({
+    host: { netnsNames: w.names },
+    answers: [...w.answers, [{ topic: 'iptables', netns: silent.netns }, `*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp -m udp --dport ${dport} -j DROP\nCOMMIT\n`], ...(['iptables-legacy', 'ip6tables', 'ip6tables-legacy'] as const).map((topic): Answered => [{ topic, netns: silent.netns }, ''])],
+    dropCounts: [{ kind: 'drop-count', time: mono(9_000_000_000n), place: { address: address(0xffffffff81000100n), name: 'nft_do_chain', offset: 1 }, reason: { number: 12, name: 'NETFILTER_DROP' }, netns: silent.netns, ifindex: 0, protocol: 0x0800, packets: 3, bytes: 84 }],
+  })));
+  assert.equal(ruled(4789).severity, 'info', 'the rule is an incident of its own');
+  assert.equal(ruled(53).severity, 'warning');
 });
 
 test('a neighbour that is silent because netfilter drops ARP here is a consequence; other drops here are innocent of it', () => {
@@ -365,6 +392,13 @@ test('a filter at egress: its classic BPF is run on the packet', () => {
   innocent(judged(filterDrop, w, dropIn(w, 'a', { ...hit, packet: packet('10.0.0.1', '10.0.0.2', { port: 53 }) }))); // the filter passes that port
   innocent(judged(filterDrop, two, dropIn(two, 'a', hit)));
   innocent(judged(policer, w, dropIn(w, 'a', hit)));
+  // a program that redirects to a device that is not there; a filter that cannot redirect is not blamed
+  const lost = dropIn(w, 'a', { ...hit, reason: 'NOT_SPECIFIED', symbol: 'skb_do_redirect' });
+  const program: Answered = [{ topic: 'filter', netns: w.netns('a'), argument: 'eth0' }, '{"ingress":[],"egress":[{"protocol":"all","pref":9,"kind":"bpf","chain":0,"options":{"handle":"0x1","bpf_name":"lb","direct-action":true,"prog":{"id":77,"tag":"aa"}}}]}'];
+  const nowhere = found(judged(filterDrop, w, lost, [program]));
+  assert.match(nowhere.explanation, /redirects packets to a device that does not exist, or is down/);
+  assert.match(nowhere.culprit.text, /dev eth0 egress pref 9.*program lb id 77/);
+  innocent(judged(filterDrop, w, lost));
 });
 
 test('VXLAN: the VNI and the flags of the two ends', () => {
@@ -404,6 +438,12 @@ test('IPsec policies: one that blocks, and one whose state is missing', () => {
   const lost = dropIn(two, 'a', { reason: 'NOT_SPECIFIED', symbol: 'dst_discard_out', packet: packet('10.0.0.1', '10.0.0.2') });
   assert.match(found(judged(noState, two, lost, [tmpl])).explanation, /no such state/);
   const state: Answered = [{ topic: 'xfrm-state', netns: two.netns('a') }, 'src 10.0.0.1 dst 10.0.0.2\n\tproto esp spi 0x00000100 reqid 1 mode transport\n\treplay-window 0 \n'];
+  // what no policy matches is blocked by default; of another direction it is not
+  const byDefault = (direction: string): Answered => [{ topic: 'xfrm-policy', netns: two.netns('a') }, `Default policies:\n in:  accept\n fwd: accept\n out: accept\n`.replace(`${direction}: accept`, `${direction}: block`)];
+  const blocked = found(judged(policyBlock, two, callIn(two, 'a', 'EPERM', '10.0.0.2:9000'), [byDefault('out')]));
+  assert.match(blocked.culprit.text, /default policy, direction out/);
+  assert.equal(command(blocked), 'ip -n net-a xfrm policy setdefault out accept');
+  innocent(judged(policyBlock, two, callIn(two, 'a', 'EPERM', '10.0.0.2:9000'), [byDefault('fwd')]));
   innocent(judged(noState, two, lost, [tmpl, state]));
   innocent(judged(noState, two, lost));
 });

@@ -125,6 +125,19 @@ test('options that a missing device or a limit refuses', () => {
   assert.ok(foundSocket(set(6n, 1n, 'ENOBUFS')).confidence < 0.5); // another option: only what the errno says
 });
 
+test('an IPv4 address in IPv6 form, and a socket that speaks IPv6 alone', () => {
+  const send = (destination: string) => foundSocket(judgedSocket(notADrop, call('sendto', 'ENETUNREACH', { destination }), { answers: [ADDRESSES] }));
+  assert.match(send('[::ffff:10.0.0.2]:9000').culprit.text, /10\.0\.0\.2:9000 by an IPv6 socket that is IPV6_V6ONLY/);
+  assert.doesNotMatch(send('[fd00::9]:9000').explanation, /V6ONLY/);
+});
+
+test('UDP_SEGMENT larger than the MTU; another errno at the same place is not that', () => {
+  const hit = (errno: string) => dropIn(two, 'a', { reason: 'NOT_SPECIFIED', symbol: 'udp_send_skb', packet: { defects: [] }, call: callIn(two, 'a', errno, '10.0.0.2:9000').call });
+  const route: Answered = [{ topic: 'route-get', netns: two.netns('a'), argument: '10.0.0.2' }, '[{"dst":"10.0.0.2","dev":"eth0","prefsrc":"10.0.0.1","flags":[],"cache":[]}]'];
+  assert.match(found(judged(mtuExceeded, two, hit('EMSGSIZE'), [route])).culprit.text, /^sender \(pid 4711\): UDP_SEGMENT size above mtu 1500 of eth0/);
+  innocent(judged(mtuExceeded, two, hit('EIO'), [route]));
+});
+
 test('a socket bound to the loopback address that sends to another host', () => {
   const socket = { address: 1n as never, family: 2, protocol: 17, local: '127.0.0.1:4000' };
   const send = (local: string, destination: string) => judgedSocket(notADrop, call('sendto', 'EINVAL', { destination, socket: { ...socket, local } }), { answers: [ADDRESSES] });

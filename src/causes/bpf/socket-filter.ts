@@ -7,14 +7,16 @@ import { plainAddress } from '../../evidence/socket/flow.ts';
 import { dropLine } from '../../evidence/socket/lines.ts';
 import { receiverProcess } from '../../evidence/socket/owner.ts';
 import type { Cause } from '../../model/cause.ts';
+import type { DropEvent } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { NOT_APPLICABLE, type Finding } from '../../model/finding.ts';
 import type { Symptom } from '../../model/symptom.ts';
 import { isUnavailable } from '../../model/unavailable.ts';
 
 function judge(symptom: Symptom, evidence: Evidence): Finding {
-  if (symptom.kind !== 'drop' || symptom.drop.reason.name !== 'SOCKET_FILTER') return NOT_APPLICABLE;
+  if (symptom.kind !== 'drop' || (symptom.drop.reason.name !== 'SOCKET_FILTER' && symptom.drop.reason.name !== 'TAP_FILTER' && symptom.drop.reason.name !== 'TAP_TXFILTER')) return NOT_APPLICABLE;
   const { drop } = symptom;
+  if (/^tun_net_xmit/.test(drop.place.name ?? '') && drop.interface !== undefined) return onDevice(drop, drop.interface, evidence);
   const { ip, transport } = drop.packet;
   const owner = receiverProcess(evidence, drop);
   const programs = bpfPrograms(evidence);
@@ -39,6 +41,19 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
       { text: `Correct or remove the filter in the configuration of ${process?.comm ?? 'the program'} and reload it; nobody else can take a filter off its socket.`, risk: 'low' },
       { text: `To see the filter: ss -0 -b for packet sockets; for others, strace -e trace=setsockopt while ${process?.comm ?? 'the program'} starts.`, risk: 'low' },
     ],
+  };
+}
+
+/** A tun or tap device: its program can have the kernel refuse packets before it reads them (TUNATTACHFILTER, TUNSETTXFILTER). */
+function onDevice(drop: DropEvent, device: string, evidence: Evidence): Finding {
+  const addresses = drop.reason.name === 'TAP_TXFILTER';
+  const option = addresses ? 'TUNSETTXFILTER, a list of MAC addresses' : 'TUNATTACHFILTER';
+  return {
+    outcome: 'found', confidence: 0.96, severity: 'warning', identity: `device ${device}`,
+    explanation: `Packets that left by ${device} in ${netnsText(evidence, drop.netns)} were dropped by the filter of the program behind the device. It has set one (${option}), and the kernel throws away what the filter rejects before the program reads it. Neither the sender nor the program is told.`,
+    culprit: { kind: 'filter', text: `the filter of the program behind ${device} (${addresses ? 'TUNSETTXFILTER' : 'TUNATTACHFILTER'})`, interface: device },
+    evidence: [dropLine(evidence, drop)],
+    remedies: [{ text: `Correct the filter in the configuration of the program that has ${device} open (a virtual machine, a VPN daemon) and restart it; nobody else can take it off.`, risk: 'low' }],
   };
 }
 

@@ -231,8 +231,9 @@ function backwards(evidence: Evidence, drop: DropEvent, netns: Netns, bridge: st
     if (peer !== undefined && isUnavailable(peer) && peer.unavailable === 'pending') return peer;
     if (peer !== undefined && !isUnavailable(peer) && peer.netns === netns) right = peer.link.name;
   }
-  if (right === port) return 'none';
   const fixed = state === 'static' || state === 'permanent';
+  if (right === port && drop.netns !== netns) return 'none';
+  if (right === port || (right === undefined && !fixed && drop.netns === netns)) return hairpin(evidence, netns, bridge, port, mac, right === port);
   const del = iproute(evidence, netns, 'bridge', `fdb del ${mac} dev ${shellQuote(port)} master`);
   return {
     cause: 'fdb-wrong', netns, bridge, port, setting: `fdb ${mac} ${state === '' ? 'learned' : state}`, confidence: right !== undefined || fixed ? 0.97 : 0.9,
@@ -240,6 +241,21 @@ function backwards(evidence: Evidence, drop: DropEvent, netns: Netns, bridge: st
     lines: [{ source: 'bridge fdb', text: `${mac} dev ${port} master ${bridge} ${state === '' ? 'learned' : state}` }, ...(right === undefined ? [] : [{ source: 'ip link', text: `${mac} is behind ${right}` }])],
     remedies: [{ text: 'Delete the entry; the bridge then floods and learns anew.', command: del, undo: iproute(evidence, netns, 'bridge', `fdb add ${mac} dev ${shellQuote(port)} master static`), risk: 'low' }],
     fields: { mac, state },
+  };
+}
+
+/** Both hosts are behind one port (a switch, macvlan in mode vepa, a VM host): a bridge sends nothing back where it came from, unless told to. */
+function hairpin(evidence: Evidence, netns: Netns, bridge: string, port: string, mac: string, sure: boolean): Verdict {
+  const set = (value: 'on' | 'off'): string => iproute(evidence, netns, 'bridge', `link set dev ${shellQuote(port)} hairpin ${value}`);
+  return {
+    cause: 'fdb-wrong', netns, bridge, port, setting: 'hairpin off', confidence: sure ? 0.95 : 0.9,
+    why: `The FDB has ${mac} on ${port} (learned), which is also where the frames for it come from: sender and receiver are behind the same port, and hairpin is off there. If the receiver has moved to another port a moment ago, the entry is old.`,
+    lines: [{ source: 'bridge fdb', text: `${mac} dev ${port} master ${bridge} learned` }, { source: 'bridge -d link', text: `${port}: hairpin off` }],
+    remedies: [
+      { text: `Let ${bridge} send frames back by ${port}. What is behind it must not loop them.`, command: set('on'), undo: set('off'), risk: 'medium' },
+      { text: 'Or, where the receiver is behind another port now, delete the entry; the bridge then floods and learns anew.', command: iproute(evidence, netns, 'bridge', `fdb del ${mac} dev ${shellQuote(port)} master`), undo: iproute(evidence, netns, 'bridge', `fdb add ${mac} dev ${shellQuote(port)} master dynamic`), risk: 'low' },
+    ],
+    fields: { mac, state: 'learned' },
   };
 }
 

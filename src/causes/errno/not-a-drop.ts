@@ -100,6 +100,21 @@ function loopbackSource(call: CallEvent, evidence: Evidence): Finding | undefine
   };
 }
 
+/** ENETUNREACH for an IPv4 address in IPv6 form: the socket is for IPv6 alone (udpv6_sendmsg, tcp_v6_connect: IPV6_V6ONLY). */
+function mappedDestination(call: CallEvent, evidence: Evidence): Finding | undefined {
+  const to = splitEndpoint(call.destination ?? '');
+  if (to === undefined || !/^::ffff:\d+\./i.test(to.address)) return undefined;
+  const who = `${call.task.comm} (pid ${call.task.pid})`;
+  const at = endpoint(plainAddress(to.address), to.port);
+  return {
+    outcome: 'found', confidence: 0.8, severity: 'warning', identity: `mapped|${call.task.comm}`,
+    explanation: `${call.syscall} of ${who} to ${to.address} failed with ${call.errno} in ${netnsText(evidence, call.netns)}. That is the IPv4 address ${at} in IPv6 form, and a socket with IPV6_V6ONLY set does not speak IPv4: for it such an address has no route. No packet was made.`,
+    culprit: { kind: 'process', text: `${who} sends to ${at} by an IPv6 socket that is IPV6_V6ONLY (v6only)`, pid: call.task.pid, comm: call.task.comm, errno: call.errno },
+    evidence: [callLine(evidence, call)],
+    remedies: [{ text: `Let ${call.task.comm} use an IPv4 socket for IPv4 addresses, or clear IPV6_V6ONLY before it binds (net.ipv6.bindv6only is only the default).`, risk: 'low' }],
+  };
+}
+
 export const cause: Cause = {
   id: 'errno.not-a-drop',
   title: 'the call failed before a packet was made',
@@ -118,7 +133,7 @@ export const cause: Cause = {
     if (symptom.kind !== 'call' || OWN.has(symptom.call.errno)) return NOT_APPLICABLE;
     const { call } = symptom;
     if (call.syscall === 'bind' && call.errno === 'EADDRNOTAVAIL') return bindElsewhere(call, evidence);
-    const narrow = call.syscall === 'setsockopt' ? option(call, evidence) : call.errno === 'EINVAL' ? loopbackSource(call, evidence) : undefined;
+    const narrow = call.syscall === 'setsockopt' ? option(call, evidence) : call.errno === 'EINVAL' ? loopbackSource(call, evidence) : call.errno === 'ENETUNREACH' ? mappedDestination(call, evidence) : undefined;
     if (narrow !== undefined) return narrow;
     const meaning = meaningOf(call.errno, call.syscall);
     if (meaning === undefined) return NOT_APPLICABLE;

@@ -2,11 +2,12 @@ import { peerOf } from '../../evidence/network/hosts.ts';
 import { routedPacket } from '../../evidence/network/packet.ts';
 import { links, procLines, routeGet } from '../../evidence/network/read.ts';
 import { decideRoute } from '../../evidence/network/routing.ts';
-import { linkState, routeText, symbolOf, symptomLine } from '../../evidence/network/words.ts';
+import { destinationOf, linkState, routeText, symbolOf, symptomLine } from '../../evidence/network/words.ts';
 import { iproute, netnsText } from '../../evidence/netns.ts';
 import { shellQuote } from '../../base/text.ts';
 import type { Netns } from '../../base/brand.ts';
 import type { Cause } from '../../model/cause.ts';
+import type { CallEvent } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { cannotTell, NOT_APPLICABLE, ruledOut, type Finding } from '../../model/finding.ts';
 import type { EvidenceLine, Remedy } from '../../model/incident.ts';
@@ -41,6 +42,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   if (symptom.kind !== 'drop') return NOT_APPLICABLE;
   const { drop } = symptom;
   const symbol = symbolOf(drop);
+  if (/^udp_(v6_)?send_skb$/.test(symbol) && drop.reason.name === 'NOT_SPECIFIED' && (symptom.call?.errno === 'EMSGSIZE' || symptom.call?.errno === 'EINVAL')) return segmentTooBig(symptom, symptom.call, evidence);
   const named = drop.reason.name === 'PKT_TOO_BIG';
   const frame = FRAMES.test(symbol);
   if (!named && !(frame && drop.reason.name === 'NOT_SPECIFIED') && !(ROUTED.test(symbol) && drop.reason.name === 'NOT_SPECIFIED' && symptom.call?.errno === 'EMSGSIZE') && !(/^ip6?_(do_)?fragment$/.test(symbol) && drop.reason.name === 'NOT_SPECIFIED')) return NOT_APPLICABLE;
@@ -97,6 +99,24 @@ function judgeCall(symptom: Extract<Symptom, { kind: 'call' }>, evidence: Eviden
   const all = links(evidence, symptom.netns);
   if (isUnavailable(all)) return cannotTell(unavailableText(all), 'the interfaces (ip link)');
   return judgeRouted(symptom, evidence, all);
+}
+
+/** UDP_SEGMENT: the program has the kernel cut its data into datagrams, each larger than the device carries (udp_send_skb). */
+function segmentTooBig(symptom: Symptom, call: CallEvent, evidence: Evidence): Finding {
+  const to = destinationOf(call)?.address;
+  const kernel = to === undefined ? undefined : routeGet(evidence, symptom.netns, { to });
+  const all = links(evidence, symptom.netns);
+  if (kernel !== undefined && isUnavailable(kernel) && kernel.unavailable === 'pending') return cannotTell(unavailableText(kernel), 'the route');
+  const device = kernel === undefined || isUnavailable(kernel) || kernel.kind !== 'route' || isUnavailable(all) ? undefined : all.find((l) => l.name === kernel.device);
+  const who = `${call.task.comm} (pid ${call.task.pid})`;
+  const limit = device === undefined ? 'the MTU of the way out' : `the MTU of ${device.name}, ${device.mtu},`;
+  return {
+    outcome: 'found', confidence: 0.9, severity: 'warning', identity: `segment|${call.task.comm}`,
+    explanation: `${call.syscall} of ${who}${to === undefined ? '' : ` to ${to}`} failed with ${call.errno} in ${netnsText(evidence, symptom.netns)}. It has the kernel cut its data into datagrams of a set size (UDP_SEGMENT), and one of them with its headers is larger than ${limit} allows. Such datagrams are not fragmented but refused.`,
+    culprit: { kind: 'process', text: `${who}: UDP_SEGMENT size above ${device === undefined ? 'the mtu' : `mtu ${device.mtu} of ${device.name}`}`, pid: call.task.pid, comm: call.task.comm, errno: call.errno, ...(device === undefined ? {} : { interface: device.name, mtu: device.mtu }) },
+    evidence: [symptomLine(evidence, symptom), ...(device === undefined ? [] : [{ source: 'ip link', text: linkState(device) }])],
+    remedies: [{ text: `Let ${call.task.comm} use segments of at most ${device === undefined ? 'the MTU' : device.mtu} less the IP and UDP headers (28 bytes, IPv6 48).`, risk: 'low' }],
+  };
 }
 
 /** The kernel remembers what a router told: the small link is elsewhere. */

@@ -1,5 +1,5 @@
 import { gatewayTo } from '../../evidence/network/gateway.ts';
-import { peerOf } from '../../evidence/network/hosts.ts';
+import { findOwnerOfAddress, peerOf } from '../../evidence/network/hosts.ts';
 import { askAgain, carries, nextHopOf, unresolved, type NextHop } from '../../evidence/network/nexthop.ts';
 import { addresses, linkNamed, sysctls } from '../../evidence/network/read.ts';
 import { ipv4Conf, sysctlNumber, sysctlSet } from '../../evidence/network/sysctl.ts';
@@ -22,7 +22,7 @@ const PLACES = /^(neigh_invalidate|arp_error_report|ndisc_error_report|__neigh_e
 export const cause: Cause = {
   id: 'neigh.unresolved',
   title: 'nobody answers for that address on the link',
-  needs: ['link', 'address', 'route', 'route6', 'rule', 'rule6', 'neighbour', 'sysctl', 'bridge-link', 'nft', 'arptables', 'ip6tables', 'ip6tables-legacy', 'ipset'],
+  needs: ['link', 'address', 'route', 'route6', 'rule', 'rule6', 'neighbour', 'sysctl', 'bridge-link', 'nft', 'arptables', 'iptables', 'iptables-legacy', 'ip6tables', 'ip6tables-legacy', 'ipset'],
   knowledge: {
     what: 'The next hop is on the link, but nobody answered the ARP request or neighbour solicitation for its address, so there is no MAC to send to. After some tries the waiting packets are dropped. The host is off, has another address, does not answer ARP by its settings, or lives on another link than the prefix claims.',
     signs: ['NEIGH_FAILED at neigh_invalidate (IPv4); NOT_SPECIFIED at the same place (IPv6)', 'EHOSTUNREACH ("No route to host") at the sender', '`ip neigh` shows FAILED or INCOMPLETE; seen there after a second, before the kernel gives up', 'On the host that stays silent nothing is to be seen: ARP that arp_ignore, arp_filter or rp_filter refuse leaves neither a drop event nor a counter; watch the sender'],
@@ -60,7 +60,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
     if (!unresolved(hop.entry) || (!isUnavailable(queue) && queue < 65536)) return ruledOut('the queue is short, and that is what lost them');
   }
   const resolved = !unresolved(hop.entry);
-  const here = filteredHere(evidence, symptom.netns, hop) ?? nowhere(evidence, symptom.netns, hop);
+  const here = filteredHere(evidence, symptom.netns, hop) ?? nowhere(evidence, symptom.netns, hop) ?? carrierFiltered(evidence, symptom.netns, hop);
   if (here === 'pending') return cannotTell('the rules are still being looked at', 'their listing');
   const verdict = here ?? why(evidence, symptom, hop, wire.reached, wire.obstacle?.text);
   if (verdict === undefined) return cannotTell('the other namespaces are still being looked at', 'their answers');
@@ -119,6 +119,9 @@ function why(evidence: Evidence, symptom: Symptom, hop: NextHop, reached: { read
       remedies: [{ text: `Look at what keeps ${at} from answering: arptables, an XDP or tc program, a firewall for neighbour discovery.`, risk: 'low' }],
     };
   }
+  const far = acrossTunnel(evidence, symptom.netns, hop);
+  if (far === 'pending') return undefined;
+  if (far !== undefined) return far;
   const gateway = gatewayTo(evidence, symptom.netns, hop.destination);
   if (gateway !== undefined && isUnavailable(gateway) && gateway.unavailable === 'pending') return undefined;
   const own = addresses(evidence, symptom.netns);
@@ -187,6 +190,57 @@ function nowhere(evidence: Evidence, netns: Netns, hop: NextHop): Why | 'pending
     lines: [{ source: 'drop probe', text }],
     remedies: [{ text: `Give this namespace a route to the far end of ${hop.device}.`, risk: 'low' }],
   };
+}
+
+/** The neighbour is at the other end of a tunnel: no wire that could be followed leads there, and its prefix is right. */
+function acrossTunnel(evidence: Evidence, netns: Netns, hop: NextHop): Why | 'pending' | undefined {
+  const link = linkNamed(evidence, netns, hop.device);
+  if (isUnavailable(link)) return link.unavailable === 'pending' ? 'pending' : undefined;
+  if (TUNNELS[link.kind ?? ''] === undefined) return undefined;
+  const owner = findOwnerOfAddress(evidence, netns, hop.address);
+  if (owner === undefined || isUnavailable(owner)) return owner?.unavailable === 'pending' ? 'pending' : undefined;
+  if (owner.netns === netns) return undefined;
+  const there = linkNamed(evidence, owner.netns, owner.address.device);
+  if (isUnavailable(there)) return there.unavailable === 'pending' ? 'pending' : undefined;
+  if (there.kind !== link.kind) return undefined;
+  const remote = link.data['remote'] ?? link.data['remote6'] ?? link.data['group'] ?? link.data['group6'];
+  const at = `${there.name} in ${netnsText(evidence, owner.netns)}`;
+  const tunnel = `${link.kind} ${hop.device}${typeof link.data['id'] === 'number' ? ` id ${link.data['id']}` : ''}${typeof remote === 'string' ? ` remote ${remote}` : ' without a remote'}`;
+  return {
+    why: `${hop.address} is at the other end of the tunnel, on ${at}. The requests or their answers are lost between the two: the packets that carry them (${tunnel}) do not arrive, or are refused there.`,
+    sure: false,
+    culprit: { kind: 'tunnel', text: `tunnel ${tunnel}: ${hop.address} on ${at} does not get the requests, or its answers are lost`, interface: hop.device, ip: hop.address },
+    lines: [{ source: 'ip -d link', text: tunnel }, { source: 'ip address', text: `${hop.address} is on ${at}` }],
+    remedies: [{ text: `Watch ${netnsText(evidence, owner.netns)} and the way to ${typeof remote === 'string' ? remote : 'the far end'}: id, port and remote address of both ends, and the firewalls between them.`, risk: 'low' }],
+  };
+}
+
+const TUNNELS: Readonly<Record<string, number>> = { vxlan: 4789, geneve: 6081 };
+
+/** The device is a tunnel, and a rule here drops the packets that carry its frames: by its port, or by the address of its far end. */
+function carrierFiltered(evidence: Evidence, netns: Netns, hop: NextHop): Why | 'pending' | undefined {
+  const link = linkNamed(evidence, netns, hop.device);
+  if (isUnavailable(link)) return link.unavailable === 'pending' ? 'pending' : undefined;
+  const usual = TUNNELS[link.kind ?? ''];
+  if (usual === undefined || !evidence.dropCounts().some((c) => c.netns === netns && c.reason.name === 'NETFILTER_DROP' && c.packets > 0)) return undefined;
+  const listing = ruleset(evidence, netns, ['ip', 'ip6']);
+  if (isUnavailable(listing)) return listing.unavailable === 'pending' ? 'pending' : undefined;
+  const port = Number(link.data['port'] ?? usual), remote = link.data['remote'] ?? link.data['remote6'];
+  const words = [String(port), ...(typeof remote === 'string' ? [remote] : [])].map((w) => w.replaceAll('.', '\\.'));
+  const named = new RegExp(`(^|[^0-9a-f:.])(${words.join('|')})([^0-9a-f:.]|$)`, 'i');
+  for (const table of listing.ruleset.tables) for (const chain of table.chains.values()) for (const rule of chain.rules) {
+    if ((rule.action.do !== 'drop' && rule.action.do !== 'reject') || !named.test(rule.text)) continue;
+    const text = `${table.family} ${table.name} ${place(table, rule)}: ${rule.text}`;
+    const step = deleteRule(table, rule);
+    return {
+      why: `${hop.device} is a tunnel, and a rule in ${netnsText(evidence, netns)} itself drops the packets that carry its frames: "${rule.text}". The rule is an incident of its own; this follows from it.`,
+      sure: false,
+      culprit: { kind: 'rule', text: `${text} (drops what carries ${hop.device})`, family: table.family, table: table.name, chain: rule.chain, handle: rule.handle, rule: rule.text },
+      lines: [{ source: 'rules', text }],
+      remedies: [{ text: 'Delete the rule.', command: inNetns(evidence, netns, step.command), undo: inNetns(evidence, netns, step.undo), risk: 'low' }],
+    };
+  }
+  return undefined;
 }
 
 /** A rule of the neighbour's firewall that drops what asks for its address. */

@@ -1,6 +1,6 @@
 import { filterMatches } from '../../evidence/network/classify.ts';
 import { filters, links } from '../../evidence/network/read.ts';
-import { dropLine } from '../../evidence/network/words.ts';
+import { dropLine, inStack, symbolOf } from '../../evidence/network/words.ts';
 import { iproute, netnsText } from '../../evidence/netns.ts';
 import { shellQuote } from '../../base/text.ts';
 import type { Evidence } from '../../model/evidence.ts';
@@ -17,8 +17,10 @@ export const filterNeeds: readonly Topic[] = ['filter', 'link'];
 export function judgeFilter(kind: 'policer-drop' | 'filter-drop', symptom: Symptom, evidence: Evidence): Finding {
   if (symptom.kind !== 'drop') return NOT_APPLICABLE;
   const { drop } = symptom;
-  const egress = drop.reason.name === 'TC_EGRESS';
-  if (!egress && drop.reason.name !== 'TC_INGRESS') return NOT_APPLICABLE;
+  // bpf_redirect() to a device that is not there, or is down (net/core/filter.c)
+  const nowhere = drop.reason.name === 'NOT_SPECIFIED' && /^(skb_do_redirect|__bpf_redirect)$/.test(symbolOf(drop));
+  const egress = nowhere ? !inStack(drop, '__netif_receive_skb_core', 'sch_handle_ingress') : drop.reason.name === 'TC_EGRESS';
+  if (!egress && !nowhere && drop.reason.name !== 'TC_INGRESS') return NOT_APPLICABLE;
   const direction = egress ? 'egress' : 'ingress';
   const all = links(evidence, symptom.netns);
   if (isUnavailable(all)) return cannotTell(unavailableText(all), 'ip link');
@@ -34,10 +36,11 @@ export function judgeFilter(kind: 'policer-drop' | 'filter-drop', symptom: Sympt
   if (best === undefined) return ruledOut(`none of the ${here.length} tc filters at ${direction} of ${device} drops this packet`);
   const police = best.way === 'police';
   if (police !== (kind === 'policer-drop')) return NOT_APPLICABLE;
-  return verdict(symptom, evidence, device, direction, best.filter, best.way, best.match === true, all);
+  if (nowhere && best.way !== 'program') return NOT_APPLICABLE;
+  return verdict(symptom, evidence, device, direction, best.filter, nowhere ? 'nowhere' : best.way, best.match === true, all);
 }
 
-type Way = 'drop' | 'police' | 'down' | 'program' | 'mirred' | 'pass';
+type Way = 'drop' | 'police' | 'down' | 'program' | 'nowhere' | 'mirred' | 'pass';
 
 /** How a filter can drop. */
 function wayOf(f: TrafficFilter, all: readonly Link[]): Way {
@@ -50,7 +53,7 @@ function wayOf(f: TrafficFilter, all: readonly Link[]): Way {
   return action === undefined && !f.directAction ? 'pass' : 'program';
 }
 
-const WEIGHT: Readonly<Record<Way, number>> = { drop: 4, down: 4, police: 3, program: 2, mirred: 1, pass: 0 };
+const WEIGHT: Readonly<Record<Way, number>> = { drop: 4, down: 4, police: 3, program: 2, nowhere: 2, mirred: 1, pass: 0 };
 const rank = (r: { filter: TrafficFilter; match: boolean | undefined; way: Way }): number => WEIGHT[r.way] + (r.match === true ? 3 : 0) + (r.filter.actions.some((a) => a.drops > 0) ? 2 : 0);
 
 function verdict(symptom: Extract<Symptom, { kind: 'drop' }>, evidence: Evidence, device: string, direction: 'ingress' | 'egress', f: TrafficFilter, way: Way, matched: boolean, all: readonly Link[]): Finding {
@@ -68,6 +71,7 @@ function verdict(symptom: Extract<Symptom, { kind: 'drop' }>, evidence: Evidence
   const why = way === 'police' ? 'More came than its policer lets through, and the policer drops the excess.'
     : way === 'down' ? `It redirects packets to ${target}, which is ${down?.up === true ? 'without carrier' : 'down'}, so they are dropped.`
     : way === 'mirred' ? `It redirects packets to ${target}, which did not take them.`
+    : way === 'nowhere' ? 'Its BPF program redirects packets to a device that does not exist, or is down.'
     : way === 'drop' ? `${matched ? 'The packet matches it, and its' : 'Its'} verdict is to drop.` : 'Its BPF program decides, and its verdict was to drop.';
   return {
     outcome: 'found',

@@ -1,5 +1,5 @@
 import { routedPacket } from '../../evidence/network/packet.ts';
-import { procLines, xfrmPolicies, xfrmStates } from '../../evidence/network/read.ts';
+import { procLines, xfrmBlockedByDefault, xfrmPolicies, xfrmStates } from '../../evidence/network/read.ts';
 import { isForwarded, symbolOf, symptomLine } from '../../evidence/network/words.ts';
 import { policyFor, policyText } from '../../evidence/network/xfrm.ts';
 import { iproute, netnsText } from '../../evidence/netns.ts';
@@ -33,7 +33,9 @@ export function judgeXfrm(kind: 'policy-block' | 'no-state', symptom: Symptom, e
   const directions = symptom.kind === 'call' || !routed.received ? (['out'] as const) : isForwarded(symptom.drop) ? (['fwd', 'out'] as const) : reason === 'XFRM_POLICY' ? (['in', 'fwd'] as const) : (['out', 'in'] as const);
   const policy = directions.map((d) => policyFor(policies, d, routed.packet)).find((p) => p !== undefined);
   if (policy === undefined) {
-    if (reason === 'XFRM_POLICY' && kind === 'policy-block') return defaultBlock(symptom, evidence, directions[0]);
+    const blocked = xfrmBlockedByDefault(evidence, symptom.netns);
+    const direction = isUnavailable(blocked) ? undefined : directions.find((d) => blocked.includes(d));
+    if (kind === 'policy-block' && (reason === 'XFRM_POLICY' || (direction !== undefined && symptom.kind === 'call' && symptom.call.errno === 'EPERM'))) return defaultBlock(symptom, evidence, direction ?? directions[0], direction !== undefined);
     return ruledOut(policies.length === 0 ? 'there are no IPsec policies' : 'no IPsec policy matches this flow');
   }
   if (policy.action === 'block') return kind === 'policy-block' ? found(symptom, evidence, policy, routed.to, 'block') : NOT_APPLICABLE;
@@ -81,13 +83,13 @@ function found(symptom: Symptom, evidence: Evidence, policy: XfrmPolicy, to: str
   };
 }
 
-function defaultBlock(symptom: Symptom, evidence: Evidence, direction: 'in' | 'out' | 'fwd'): Finding {
+function defaultBlock(symptom: Symptom, evidence: Evidence, direction: 'in' | 'out' | 'fwd', seen: boolean): Finding {
   const where = netnsText(evidence, symptom.netns);
   return {
-    outcome: 'found', confidence: 0.75, severity: 'warning', identity: `xfrm default|${direction}`,
-    explanation: `IPsec policy refused packets in ${where}, and no policy in the list matches them. So it is the default policy of direction ${direction}, set to block, or a policy of the socket itself. \`ip xfrm policy getdefault\` tells.`,
+    outcome: 'found', confidence: seen ? 0.97 : 0.75, severity: 'warning', identity: `xfrm default|${direction}`,
+    explanation: `IPsec policy refused packets in ${where}, and no policy in the list matches them. ${seen ? `The default policy of direction ${direction} is to block what no other matches (ip xfrm policy getdefault).` : `So it is the default policy of direction ${direction}, set to block, or a policy of the socket itself. \`ip xfrm policy getdefault\` tells.`}${symptom.kind === 'call' ? ` The caller gets ${symptom.call.errno}, and no packet is ever made.` : ''}`,
     culprit: { kind: 'xfrm-policy', text: `xfrm default policy, direction ${direction}`, direction, action: 'block' },
-    evidence: [symptomLine(evidence, symptom), { source: 'ip xfrm policy', text: 'no policy matches' }],
+    evidence: [symptomLine(evidence, symptom), { source: 'ip xfrm policy', text: `no policy matches${seen ? `; default policy: ${direction} block` : ''}` }],
     remedies: [{ text: 'Set the default policy to accept.', command: iproute(evidence, symptom.netns, 'ip', `xfrm policy setdefault ${direction} accept`), undo: iproute(evidence, symptom.netns, 'ip', `xfrm policy setdefault ${direction} block`), risk: 'high' }],
   };
 }

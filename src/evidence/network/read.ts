@@ -3,7 +3,7 @@ import { decodeBridgePorts, decodeBridgeVlans, decodeFdb } from '../../formats/b
 import { decodeAddresses, decodeLinks, decodeNeighbours, decodeRouteGet, decodeRoutes, decodeRules } from '../../formats/ip-json.ts';
 import { decodeSysctl } from '../../formats/sysctl-text.ts';
 import { decodeClasses, decodeFilters, decodeQdiscs } from '../../formats/tc-json.ts';
-import { decodeXfrmPolicies, decodeXfrmStates } from '../../formats/xfrm-text.ts';
+import { decodeXfrmDefaults, decodeXfrmPolicies, decodeXfrmStates } from '../../formats/xfrm-text.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import type { BridgePort, BridgeVlan, FdbEntry, InterfaceAddress, Link, Neighbour, PolicyRule, Qdisc, Route, RouteAnswer, TrafficClass, TrafficFilter, XfrmPolicy, XfrmState } from '../../model/network.ts';
 import type { Question, Topic } from '../../model/question.ts';
@@ -16,10 +16,10 @@ export type Age = 'fresh' | 'any' | 'before';
 type List<T> = Maybe<readonly T[]>;
 
 /** Reads one listing, decoded once an answer. Its inputs are the question's topic, namespace and argument. */
-function list<T>(evidence: Evidence, question: Question, age: Age, decode: (source: string) => { readonly values: readonly T[]; readonly status: string }): List<T> {
+function list<T>(evidence: Evidence, question: Question, age: Age, decode: (source: string) => { readonly values: readonly T[]; readonly status: string }, part = ''): List<T> {
   const answer = age === 'fresh' ? evidence.answer(question) : age === 'any' ? evidence.lastAnswer(question) : evidence.before(question);
   if (isUnavailable(answer)) return answer;
-  const key = `network\u0000${question.topic}\u0000${question.netns ?? ''}\u0000${question.argument ?? ''}\u0000${answer.time}`;
+  const key = `network\u0000${question.topic}\u0000${question.netns ?? ''}\u0000${question.argument ?? ''}\u0000${answer.time}${part}`;
   const known = evidence.memo.get(key);
   if (known !== undefined) return known as List<T>;
   const decoded = typeof answer.body === 'string' ? decode(answer.body) : undefined;
@@ -42,6 +42,7 @@ export const qdiscs = (e: Evidence, n: Netns, age: Age = 'fresh'): List<Qdisc> =
 export const classes = (e: Evidence, n: Netns, age: Age = 'fresh'): List<TrafficClass> => list(e, of('class', n), age, decodeClasses);
 export const filters = (e: Evidence, n: Netns, device: string, age: Age = 'fresh'): List<TrafficFilter> => list(e, of('filter', n, device), age, decodeFilters);
 export const xfrmPolicies = (e: Evidence, n: Netns): List<XfrmPolicy> => list(e, of('xfrm-policy', n), 'fresh', decodeXfrmPolicies);
+export const xfrmBlockedByDefault = (e: Evidence, n: Netns): List<'in' | 'out' | 'fwd'> => list(e, of('xfrm-policy', n), 'fresh', decodeXfrmDefaults, 'defaults');
 export const xfrmStates = (e: Evidence, n: Netns): List<XfrmState> => list(e, of('xfrm-state', n), 'fresh', decodeXfrmStates);
 
 /** Lines of a file below /proc (`net/snmp`). */

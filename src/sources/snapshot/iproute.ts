@@ -49,7 +49,13 @@ export const neighbour: Reader = async (task) => {
 
 /** Both listings end with a word of the kernel's own where the module is missing; then there are no policies either. */
 const xfrm = (args: readonly string[]): Reader => (task) => (surelyNotLoaded('xfrm_user') ? '' : listing(task, 'ip', ['-s', 'xfrm', ...args], ROUTES_LIMIT));
-export const xfrmPolicy = xfrm(['policy', 'list']);
+const xfrmPolicies = xfrm(['policy', 'list']);
+const xfrmDefaults = xfrm(['policy', 'getdefault']);
+/** The list, and behind it what is done with packets that no policy matches, where that is to block (iproute2 5.15, Linux 5.14). */
+export const xfrmPolicy: Reader = async (task) => {
+  const [list, defaults] = await Promise.all([xfrmPolicies(task), xfrmDefaults(task)]);
+  return typeof list !== 'string' || typeof defaults !== 'string' || !/:\s+block\b/.test(defaults) ? list : `${list}${list === '' || list.endsWith('\n') ? '' : '\n'}${defaults}`;
+};
 export const xfrmState = xfrm(['state', 'list', 'nokeys']);
 
 const CLASSFUL = new Set(['htb', 'hfsc', 'drr', 'qfq', 'cbq', 'ets', 'prio', 'multiq', 'mqprio', 'taprio', 'mq', 'atm', 'dsmark']);
