@@ -1,5 +1,5 @@
 import { isoTime } from '../base/time.ts';
-import { stackCounts } from '../exports/index.ts';
+import { stackCounts, weightsOf, type Exported } from '../exports/index.ts';
 import type { Event } from '../model/event.ts';
 import type { Incident } from '../model/incident.ts';
 import { isUnavailable } from '../model/unavailable.ts';
@@ -34,7 +34,7 @@ export function reportInput({ exported, replayed, records, all }: Judged): Repor
   const iso = (time: bigint): string => isoTime(time, host.realtimeOffset);
   const names = exported.netnsNames;
   const watched = host.netns.length > 0 ? host.netns : [...new Set(exported.incidents.map((i) => i.where.netns.inode))].map((inode) => ({ inode, name: names.get(inode) }));
-  const timeline = timelineOf(exported.events.map(({ event, incident }) => ({ time: event.time, cause: incident?.cause, call: event.kind === 'call' })), exported.incidents, first, last);
+  const timeline = timelineOf(exported, first, last);
   return {
     host: exported.host,
     from: iso(first), to: iso(last),
@@ -57,34 +57,25 @@ export function reportInput({ exported, replayed, records, all }: Judged): Repor
 /** Steps of the time line: at most this many. */
 const STEPS = 600;
 
-/**
- * Losses per step and cause. Where the kernel counted more than was sampled, each sample stands for its share of the
- * incident's exact count.
- */
-function timelineOf(events: readonly { time: bigint; cause: string | undefined; call: boolean }[], incidents: readonly Incident[], first: bigint, last: bigint): Timeline | undefined {
+/** Losses per step and cause. */
+function timelineOf(exported: Exported, first: bigint, last: bigint): Timeline | undefined {
+  const { events } = exported;
   if (events.length === 0) return undefined;
   const ms = Math.max(1, Number((last - first) / 1_000_000n));
   const stepMs = STEP_SIZES.find((s) => ms / s <= STEPS) ?? Math.ceil(ms / STEPS);
   const steps = Math.floor(ms / stepMs) + 1;
-  const dropped = new Set(events.flatMap((e) => (e.call ? [] : [e.cause])));
+  const weights = weightsOf(exported);
   const series = new Map<string, number[]>();
-  for (const { time, cause, call } of events) {
-    if (call && dropped.has(cause)) continue; // its packet was counted
-    const key = cause ?? 'unknown';
+  for (const [i, { event, incident }] of events.entries()) {
+    const weight = weights[i] ?? 0;
+    if (weight === 0) continue;
+    const key = incident?.cause ?? 'unknown';
     const counts = series.get(key) ?? Array.from({ length: steps }, () => 0);
     series.set(key, counts);
-    const step = Math.min(steps - 1, Math.max(0, Math.floor(Number((time - first) / 1_000_000n) / stepMs)));
-    counts[step] = (counts[step] ?? 0) + 1;
+    const step = Math.min(steps - 1, Math.max(0, Math.floor(Number((event.time - first) / 1_000_000n) / stepMs)));
+    counts[step] = (counts[step] ?? 0) + weight;
   }
-  return {
-    stepMs,
-    series: [...series].map(([cause, counts]) => {
-      const seen = counts.reduce((a, b) => a + b, 0);
-      const exact = incidents.reduce((n, i) => (i.cause.id === cause ? n + i.count : n), 0);
-      const share = exact > seen ? exact / seen : 1;
-      return { cause, counts: counts.map((n) => Math.round(n * share)) };
-    }),
-  };
+  return { stepMs, series: [...series].map(([cause, counts]) => ({ cause, counts: counts.map(Math.round) })) };
 }
 
 const STEP_SIZES = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000];

@@ -6,3 +6,4 @@ export { pcapngOf } from './pcapng.ts';
 export { chromeTraceOf } from './perfetto.ts';
 export { PROMETHEUS_TYPE, prometheusText, type Metric } from './prometheus.ts';
 export { undescribedOf, type Undescribed } from './undescribed.ts';
+export { weightsOf } from './weights.ts';

@@ -1,6 +1,7 @@
 import { placeText } from '../base/symbol.ts';
 import { printable } from '../base/text.ts';
 import { isoNs, rowOf, type Exported } from './exported.ts';
+import { weightsOf } from './weights.ts';
 
 /**
  * The Chrome JSON trace event format (Trace Event Format, "JSON Object Format"), which ui.perfetto.dev, chrome://tracing
@@ -57,21 +58,24 @@ export function* chromeTraceOf(exported: Exported): Generator<string> {
 
 const SECOND = 1_000_000_000n;
 
-function counterLines({ events }: Exported, thread: (pid: number) => number): string[] {
+function counterLines(exported: Exported, thread: (pid: number) => number): string[] {
+  const weights = weightsOf(exported);
   const perSecond = new Map<string, Map<bigint, number>>();
-  for (const { event, incident } of events) {
+  for (const [i, { event, incident }] of exported.events.entries()) {
+    const weight = weights[i] ?? 0;
+    if (weight === 0) continue;
     const key = `${event.netns} ${incident?.cause ?? 'unknown'}`;
     const counts = perSecond.get(key) ?? new Map<bigint, number>();
     perSecond.set(key, counts);
     const second = event.time / SECOND;
-    counts.set(second, (counts.get(second) ?? 0) + 1);
+    counts.set(second, (counts.get(second) ?? 0) + weight);
     // back to nothing, unless more comes
     if (!counts.has(second + 1n)) counts.set(second + 1n, 0);
   }
   const lines: string[] = [];
   for (const [key, counts] of perSecond) {
     const [pid, cause] = key.split(' ');
-    for (const [second, count] of [...counts].sort((a, b) => (a[0] < b[0] ? -1 : 1))) lines.push(line({ ph: 'C', name: `lost a second: ${cause}`, pid: Number(pid), tid: thread(Number(pid)), ts: us(second * SECOND), args: { events: count } }));
+    for (const [second, count] of [...counts].sort((a, b) => (a[0] < b[0] ? -1 : 1))) lines.push(line({ ph: 'C', name: `lost a second: ${cause}`, pid: Number(pid), tid: thread(Number(pid)), ts: us(second * SECOND), args: { events: Math.round(count) } }));
   }
   return lines;
 }
