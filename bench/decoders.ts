@@ -168,7 +168,7 @@ async function traceCmdAndUs(): Promise<void> {
   console.log(`trace-cmd report, ${drops.toLocaleString('en')} drops with stacks: ${rate(drops, least.traceCmd)}`);
   console.log(`the same pages: ${rate(drops, least.pages)}; ${(least.traceCmd / least.pages).toFixed(1)} × trace-cmd report`);
   const whole = least.unpack + least.symbols + least.pages;
-  console.log(`the same file whole (unpacked, ${symbols.count.toLocaleString('en')} symbols read): ${rate(drops, whole)}; ${(least.traceCmd / whole).toFixed(1)} ×`);
+  console.log(`the same file whole (unpacked, ${symbols.count().toLocaleString('en')} symbols read): ${rate(drops, whole)}; ${(least.traceCmd / whole).toFixed(1)} ×`);
 }
 
 const dir = mkdtempSync('/tmp/whydrop-bench-');

@@ -7,6 +7,7 @@ import { questionKey, type Question, type Topic } from '../model/question.ts';
 import type { HostRecord, RawRecord } from '../model/record.ts';
 import { isUnavailable } from '../model/unavailable.ts';
 import { trimMemory } from '../sources/sys/ffi.ts';
+import { letGoOfCode } from '../sources/sys/own-code.ts';
 import { createReady } from '../sources/sys/ready.ts';
 import { givenUpLoss, samplingLoss } from './sampling.ts';
 import { symbolsOnce } from './symbols.ts';
@@ -94,6 +95,8 @@ const BUSY_COUNT_MS = 100;
 /** Memory goes back after so many answers, this often at most. */
 const TRIM_AFTER = 20;
 const TRIM_MS = 5_000;
+/** The start is over by then. */
+const STARTED_MS = 3_000;
 /** Due a little early is due. */
 const SLACK_MS = 50;
 /** Its records are wanted with the next drop, not before. */
@@ -312,6 +315,7 @@ export function createSession(options: SessionOptions): Session {
     run: () => {
       running = true;
       setImmediate(() => void watch());
+      setTimeout(letGoOfCode, STARTED_MS).unref();
     },
     stop: async () => {
       ended = true;

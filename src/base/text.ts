@@ -30,3 +30,9 @@ export function clip(text: string, limit: number): string {
 export function plural(n: number, one: string, many = `${one}s`): string {
   return `${n} ${n === 1 ? one : many}`;
 }
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** The same text in memory of its own: a piece that was cut out of a long text keeps all of that alive. */
+export const ownText = (text: string): string => decoder.decode(encoder.encode(text));

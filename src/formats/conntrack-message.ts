@@ -1,5 +1,5 @@
 import type { Mono, Netns } from '../base/brand.ts';
-import { ipv6Text } from '../base/inet.ts';
+import { ipv4Text, ipv6Text } from '../base/inet.ts';
 import type { ConntrackEntry, ConntrackEvent, MissedEvent, Tuple } from '../model/event.ts';
 import { decodeBurst } from './conntrack-burst.ts';
 import { NLMSG_DONE, NLMSG_NOOP, NLM_F_CREATE, NLM_F_DUMP_INTR, NLM_F_EXCL, walkAttributes, walkMessages, type NetlinkMessage } from './netlink.ts';
@@ -142,8 +142,8 @@ function decodeTuple(b: Uint8Array, start: number, end: number): Tuple | undefin
       const attribute = b[i + 2]! | ((b[i + 3]! & 0x3f) << 8);
       const v = i + 4;
       if (kind === 1) {
-        if (attribute === 1 && size >= 8) source = v4(b, v);
-        else if (attribute === 2 && size >= 8) destination = v4(b, v);
+        if (attribute === 1 && size >= 8) source = ipv4Text(b, v);
+        else if (attribute === 2 && size >= 8) destination = ipv4Text(b, v);
         else if (attribute === 3 && size >= 20) [family, source] = [6, ipv6Text(b, v)];
         else if (attribute === 4 && size >= 20) [family, destination] = [6, ipv6Text(b, v)];
       } else if (kind === 2) {
@@ -191,8 +191,6 @@ function timestamps(b: Uint8Array, start: number, end: number, entry: Draft): vo
     else if (type === 2) entry.stop = be64(b, from, to);
   });
 }
-
-const v4 = (b: Uint8Array, at: number): string => `${b[at]}.${b[at + 1]}.${b[at + 2]}.${b[at + 3]}`;
 
 function be16(b: Uint8Array, from: number, to: number): number {
   return to - from < 2 ? 0 : (b[from]! << 8) | b[from + 1]!;

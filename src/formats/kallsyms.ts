@@ -25,7 +25,7 @@ export interface Kallsyms {
 const latin1 = new TextDecoder('latin1');
 const NEWLINE = 10, TAB = 9, SPACE = 32, OPEN = 91, CLOSE = 93;
 /** Value of a hex digit by character code, 255 for others. */
-const HEX = new Uint8Array(256).fill(255);
+export const HEX = new Uint8Array(256).fill(255);
 for (let i = 0; i < 16; i++) {
   HEX[i.toString(16).charCodeAt(0)] = i;
   HEX[i.toString(16).toUpperCase().charCodeAt(0)] = i;

@@ -1,3 +1,4 @@
+import { ownText } from '../base/text.ts';
 import type { Counter, Rule } from '../model/ruleset.ts';
 
 /** What iptables-save, ebtables-save and arptables-save have in common: tables, chain lines, `-A` lines, counters. */
@@ -68,7 +69,7 @@ export function parseSave(text: string): SaveText {
       continue;
     }
     const tail = /^([^]*?) *(?:-c (\d+) (\d+)|, pcnt ?= ?(\d+) -- bcnt ?= ?(\d+))$/.exec(rule[4] as string);
-    const spec = (tail === null ? (rule[4] as string) : (tail[1] as string)).trimEnd();
+    const spec = ownText((tail === null ? (rule[4] as string) : (tail[1] as string)).trimEnd()); // incidents keep it, not the listing
     const counter = tail === null ? counted(rule[1], rule[2]) : counted(tail[2] ?? tail[4], tail[3] ?? tail[5]);
     owner.rules.push({ text: spec, words: wordsOf(spec), ...counter });
   }

@@ -238,8 +238,8 @@ function buffer(o: Cursor, bytes: Uint8Array, algorithm: string, inflate: Inflat
       return;
     }
     const raw = range(bytes, offset, packed && size > 0n ? size + 4n : size, r); // the count of chunks is not in the size
-    const data = packed && raw.length > 0 ? chunks(raw, algorithm, inflate, r) : raw;
-    if (data.length > 0) r.cpus.push({ cpu, buffer: name, pages: pagesOf(data, pageSize) });
+    const pages = packed && raw.length > 0 ? packedPages(raw, algorithm, inflate, pageSize, r) : pagesOf(raw, pageSize);
+    if (pages.length > 0) r.cpus.push({ cpu, buffer: name, pages });
   }
 }
 
@@ -250,7 +250,7 @@ function block(c: Cursor, algorithm: string, inflate: Inflate): Uint8Array | und
 }
 
 /** Pages are packed in chunks: u32 count, then so many blocks. */
-function chunks(body: Uint8Array, algorithm: string, inflate: Inflate, r: Reading): Uint8Array {
+function packedPages(body: Uint8Array, algorithm: string, inflate: Inflate, pageSize: number, r: Reading): Uint8Array[] {
   const c = new Cursor(body);
   const count = c.u32();
   const parts: Uint8Array[] = [];
@@ -263,6 +263,11 @@ function chunks(body: Uint8Array, algorithm: string, inflate: Inflate, r: Readin
     }
     parts.push(part);
   }
+  // trace-cmd packs some whole pages at a time: they are joined only where a page is cut, for joining takes as long as unpacking
+  return parts.every((part, i) => part.length % pageSize === 0 || i === parts.length - 1) ? parts.flatMap((part) => pagesOf(part, pageSize)) : pagesOf(joined(parts), pageSize);
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
   let at = 0;
   for (const part of parts) {

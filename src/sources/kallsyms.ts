@@ -1,17 +1,19 @@
 import { readFileSync } from 'node:fs';
-import { isUnavailable, type Maybe } from '../model/unavailable.ts';
+import type { Maybe } from '../model/unavailable.ts';
 import { readingFailed } from './read.ts';
 
-let text: Maybe<Uint8Array> | undefined;
+/** Whoever uses it holds it: weak, so that it is read once for all of them, and does not stay. */
+let last: WeakRef<Uint8Array> | undefined;
 
-/** /proc/kallsyms, 5 MB of text, read at the first use (some 50 ms) and kept. `again` reads it anew: modules come and go. */
-export function readKallsyms(again = false): Maybe<Uint8Array> {
-  if (text === undefined || again || isUnavailable(text)) {
-    try {
-      text = readFileSync('/proc/kallsyms');
-    } catch (error) {
-      text = readingFailed('/proc/kallsyms', error);
-    }
+/** /proc/kallsyms, 5 MB of text, which the kernel writes in some 40 ms. */
+export function readKallsyms(): Maybe<Uint8Array> {
+  const known = last?.deref();
+  if (known !== undefined) return known;
+  try {
+    const text = readFileSync('/proc/kallsyms');
+    last = new WeakRef(text);
+    return text;
+  } catch (error) {
+    return readingFailed('/proc/kallsyms', error);
   }
-  return text;
 }

@@ -1,27 +1,19 @@
 import type { Address } from '../base/brand.ts';
 import { address as toAddress } from '../base/brand.ts';
+import { searchKallsyms } from '../formats/kallsyms-search.ts';
 import { parseKallsyms, type Kallsyms } from '../formats/kallsyms.ts';
 import type { Place } from '../model/event.ts';
-
-/** A function, or a module's text: `[from, to)`. */
-export interface AddressRange {
-  readonly from: Address;
-  readonly to: Address;
-}
 
 /** The names of the kernel's functions. */
 export interface Symbols {
   /** `restricted`: the kernel shows no addresses to this user; `empty`: nothing was read. No place has a name then. */
   readonly status: Kallsyms['status'];
-  readonly count: number;
+  /** Of all symbols: may read all of them. */
+  count(): number;
   /** The function that an address lies in; without a name when it lies in none. */
   find(address: Address): Place;
   /** For return addresses in stacks: a call that never returns may be its function's last instruction (`%pB`). */
   findReturn(address: Address): Place;
-  /** Every function of that name (static functions may share one), by its full name. */
-  ranges(name: string): readonly AddressRange[];
-  /** From a module's first function to its last one's end. */
-  moduleRange(module: string): AddressRange | undefined;
   /** Line of /proc/kallsyms with the size, for recordings; undefined outside every function. */
   line(address: Address): string | undefined;
 }
@@ -37,59 +29,32 @@ const REMEMBERED = 50_000;
 
 /** From the full text of /proc/kallsyms, or from the excerpts of a recording (all of them, in one text). */
 export function symbolsOf(text: Uint8Array | string): Symbols {
-  const table = parseKallsyms(text);
-  const { addresses, count } = table;
-  const highBits = BigInt(table.high) << 53n;
+  const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
+  const search = searchKallsyms(bytes);
+  if (search !== undefined) return symbolsBy({ status: 'ok', high: search.high, count: search.count, tableFor: search.around });
+  const table = parseKallsyms(bytes);
+  return symbolsBy({ status: table.status, high: table.high, count: () => table.count, tableFor: () => table });
+}
+
+interface Tables {
+  readonly status: Kallsyms['status'];
+  readonly high: number;
+  count(): number;
+  /** The table that knows what is at a low address. */
+  tableFor(low: number): Kallsyms;
+}
+
+function symbolsBy({ status, high, count, tableFor }: Tables): Symbols {
+  const highBits = BigInt(high) << 53n;
   const places = new Map<bigint, Place>();
 
-  /** The symbol that a low address belongs to, or -1. */
-  const indexOf = (low: number): number => {
-    let from = 0, to = count;
-    while (from < to) {
-      const middle = (from + to) >>> 1;
-      if (addresses[middle]! <= low) from = middle + 1;
-      else to = middle;
-    }
-    const last = from - 1;
-    if (last < 0) return -1;
-    let first = last;
-    while (first > 0 && addresses[first - 1] === addresses[last]) first--;
-    // the kernel takes the first alias; a section's own marks stand back behind a function
-    let chosen = -1;
-    for (let i = first; i <= last; i++) {
-      if (table.text[i] === 0) continue;
-      const name = table.name(i);
-      if (isEnd(name)) continue;
-      if (chosen < 0) chosen = i;
-      if (!isStart(name)) { chosen = i; break; }
-    }
-    return chosen >= 0 && low < addresses[chosen]! + sizeOf(chosen, last) ? chosen : -1;
-  };
-
-  /** Bytes of a symbol; `last` is the last of its aliases. */
-  const sizeOf = (index: number, last: number): number => {
-    const given = table.sizes[index]!;
-    if (given > 0) return given;
-    const next = last + 1;
-    if (next >= count) return LAST_SIZE;
-    const gap = addresses[next]! - addresses[index]!;
-    return table.module[next] === table.module[index] && table.text[next] === 1 ? gap : Math.min(gap, LAST_SIZE);
-  };
-
-  const lastAlias = (index: number): number => {
-    let last = index;
-    while (last + 1 < count && addresses[last + 1] === addresses[index]) last++;
-    return last;
-  };
-
-  const full = (low: number): Address => toAddress(highBits | BigInt(low));
-
   const look = (address: Address, within: bigint): Place => {
-    if (within >> 53n !== BigInt(table.high) || within < 0n) return { address };
+    if (within >> 53n !== BigInt(high) || within < 0n) return { address };
     const low = Number(within & LOW);
-    const index = indexOf(low);
+    const table = tableFor(low);
+    const index = indexOf(table, low);
     if (index < 0) return { address };
-    const place = { address, name: table.name(index), offset: Number((address & LOW) - BigInt(addresses[index]!)) };
+    const place = { address, name: table.name(index), offset: Number((address & LOW) - BigInt(table.addresses[index]!)) };
     const module = table.module[index]!;
     return module === 0 ? place : { ...place, module: table.modules[module]! };
   };
@@ -105,43 +70,66 @@ export function symbolsOf(text: Uint8Array | string): Symbols {
   };
 
   return {
-    status: table.status,
+    status,
     count,
     find,
     findReturn(address) {
       const place = find(address);
       return place.offset === 0 || place.name === undefined ? look(address, address - 1n) : place;
     },
-    ranges(name) {
-      const found: AddressRange[] = [];
-      for (let i = 0; i < count; i++) {
-        if (table.text[i] === 1 && table.name(i) === name) {
-          found.push({ from: full(addresses[i]!), to: full(addresses[i]! + sizeOf(i, lastAlias(i))) });
-        }
-      }
-      return found;
-    },
-    moduleRange(module) {
-      const wanted = table.modules.indexOf(module);
-      if (wanted < 1) return undefined;
-      let from = -1, to = -1;
-      for (let i = 0; i < count; i++) {
-        if (table.module[i] !== wanted || table.text[i] === 0) continue;
-        if (from < 0) from = addresses[i]!;
-        to = addresses[i]! + sizeOf(i, lastAlias(i));
-      }
-      return from < 0 ? undefined : { from: full(from), to: full(to) };
-    },
     line(address) {
-      if (table.status === 'restricted') return '0000000000000000 t _text';
-      if (address >> 53n !== BigInt(table.high)) return undefined;
-      const index = indexOf(Number(address & LOW));
+      if (status === 'restricted') return '0000000000000000 t _text';
+      if (address >> 53n !== BigInt(high)) return undefined;
+      const low = Number(address & LOW);
+      const table = tableFor(low);
+      const index = indexOf(table, low);
       if (index < 0) return undefined;
       const module = table.module[index]!;
-      const start = (highBits | BigInt(addresses[index]!)).toString(16).padStart(16, '0');
-      return `${start} 0x${sizeOf(index, lastAlias(index)).toString(16)} t ${table.name(index)}${module === 0 ? '' : `\t[${table.modules[module]}]`}`;
+      const start = (highBits | BigInt(table.addresses[index]!)).toString(16).padStart(16, '0');
+      return `${start} 0x${sizeOf(table, index, lastAlias(table, index)).toString(16)} t ${table.name(index)}${module === 0 ? '' : `\t[${table.modules[module]}]`}`;
     },
   };
+}
+
+/** The symbol that a low address belongs to, or -1. */
+function indexOf(table: Kallsyms, low: number): number {
+  const { addresses, count } = table;
+  let from = 0, to = count;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (addresses[middle]! <= low) from = middle + 1;
+    else to = middle;
+  }
+  const last = from - 1;
+  if (last < 0) return -1;
+  let first = last;
+  while (first > 0 && addresses[first - 1] === addresses[last]) first--;
+  // the kernel takes the first alias; a section's own marks stand back behind a function
+  let chosen = -1;
+  for (let i = first; i <= last; i++) {
+    if (table.text[i] === 0) continue;
+    const name = table.name(i);
+    if (isEnd(name)) continue;
+    if (chosen < 0) chosen = i;
+    if (!isStart(name)) { chosen = i; break; }
+  }
+  return chosen >= 0 && low < addresses[chosen]! + sizeOf(table, chosen, last) ? chosen : -1;
+}
+
+/** Bytes of a symbol; `last` is the last of its aliases. */
+function sizeOf({ addresses, count, sizes, module, text }: Kallsyms, index: number, last: number): number {
+  const given = sizes[index]!;
+  if (given > 0) return given;
+  const next = last + 1;
+  if (next >= count) return LAST_SIZE;
+  const gap = addresses[next]! - addresses[index]!;
+  return module[next] === module[index] && text[next] === 1 ? gap : Math.min(gap, LAST_SIZE);
+}
+
+function lastAlias({ addresses, count }: Kallsyms, index: number): number {
+  let last = index;
+  while (last + 1 < count && addresses[last + 1] === addresses[index]) last++;
+  return last;
 }
 
 /** The excerpt for a SymbolsRecord: what {@link symbolsOf} needs to name these addresses as it does now. Each symbol once. */

@@ -117,12 +117,14 @@ export function tracePages(input: TracePagesInput): TracePages {
       const softirq = (e.flags & (SOFTIRQ | HARDIRQ)) !== 0;
       release(e.held);
       e.held.page = pageCount;
-      const what = { place: namesIn(input.symbols()).place(e.view, e.at + location.offset, step / 4), reason: reasonOf(numberOf(e, f.reason)), protocol: numberOf(e, f.protocol) ?? 0 };
+      const place = namesIn(input.symbols()).place(e.view, e.at + location.offset, step / 4);
+      const reason = reasonOf(numberOf(e, f.reason));
+      const protocol = numberOf(e, f.protocol) ?? 0;
       e.held.drop = {
         kind: 'drop', time: mono(e.stamp + BigInt(e.delta)), cpu: e.cpu,
-        netns: !softirq ? netnsOf(e) : otherwise === NOT_KNOWN && input.watched !== undefined && counterOfDrop(what) !== undefined ? input.watched : otherwise, ifindex: 0,
+        netns: !softirq ? netnsOf(e) : otherwise === NOT_KNOWN && input.watched !== undefined && counterOfDrop({ place, reason, protocol }) !== undefined ? input.watched : otherwise, ifindex: 0,
         skb: address(bigOf(e, f.skbaddr) ?? 0n),
-        ...what,
+        place, reason, protocol,
         length: 0, mark: 0, packet: NO_PACKET, stack: NO_STACK, softirq, task: taskOf(e), probe: 'tracefs',
       };
     });

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { address } from '../../src/base/brand.ts';
 import { placeText, plainName } from '../../src/base/symbol.ts';
+import { searchKallsyms } from '../../src/formats/kallsyms-search.ts';
 import { symbolLines, symbolsOf } from '../../src/timeline/symbols.ts';
 
 const real61 = readFileSync(new URL('../../fixtures/tracefs/kallsyms-6.1.txt', import.meta.url), 'utf8');
@@ -60,13 +61,41 @@ test('an excerpt names its addresses as the whole does, and no others', () => {
   assert.equal(symbolsOf(symbolLines(symbolsOf('0000000000000000 T a\n'), addresses)).status, 'restricted');
 });
 
-test('ranges of functions and modules', () => {
-  const s = symbolsOf(TEXT);
-  assert.deepEqual(s.ranges('helper.part.0'), [{ from: 0xffffffff81000100n, to: 0xffffffff81000140n }]);
-  assert.deepEqual(s.ranges('nothing'), []);
-  assert.equal(s.moduleRange('mod')?.from, 0xffffffffc0001000n);
-  assert.equal(s.moduleRange('mod')?.to, 0xffffffffc0002000n);
-  assert.equal(s.moduleRange('nothing'), undefined);
+test('a whole kernel is searched where it stands, and says what reading all of it says', () => {
+  const line = (at: number, kind: string, name: string, module = ''): string => `${(0xffffffff_00000000n + BigInt(at)).toString(16)} ${kind} ${name}${module}`;
+  const own: string[] = [];
+  for (let i = 0; i < 20_000; i++) {
+    const at = 0x81000000 + i * 48;
+    own.push(line(at, i % 7 === 3 ? 'd' : 't', `f${i}${i % 50 === 1 ? '.part.0' : ''}`));
+    if (i % 11 === 0) own.push(line(at, 'T', `alias${i}`));
+    if (i % 997 === 0) own.push(line(at, 'T', `__part${i}text_end`));
+    if (i % 40 === 0) own.push(line(at + 16, 'A', `absolute${i}`));
+  }
+  const absolute = Array.from({ length: 400 }, (_, i) => `${i.toString(16).padStart(16, '0')} A cpu${i}`);
+  const modules = Array.from({ length: 600 }, (_, i) => line(0xc0100000 - (i % 3) * 0x20000 + i * 64, 't', `m${i}`, `\t[mod${i % 3}]`));
+  const bytes = new TextEncoder().encode([...absolute, ...own, ...modules].join('\n'));
+  assert.ok(searchKallsyms(bytes) !== undefined);
+  const searched = symbolsOf(bytes);
+  // in another order, aliases as they were: no search, all is read
+  const turned = [...own.slice(10_000), ...own.slice(0, 10_000), ...modules].join('\n');
+  assert.equal(searchKallsyms(new TextEncoder().encode(turned)), undefined);
+  const read = symbolsOf(turned);
+  assert.equal(searched.count(), read.count());
+  let named = 0;
+  const same = (at: bigint): void => {
+    const a = address(at);
+    assert.deepEqual(searched.find(a), read.find(a));
+    assert.deepEqual(searched.findReturn(a), read.findReturn(a));
+    assert.equal(searched.line(a), read.line(a));
+    if (read.find(a).name !== undefined) named++;
+  };
+  for (let at = 0xffffffff81000000n - 100n; at < 0xffffffff81000000n + 20_000n * 48n + 0x5000n; at += 331n) same(at);
+  for (let at = 0xffffffffc00bf000n; at < 0xffffffffc0110000n; at += 93n) same(at);
+  for (const at of [0n, 1n, 0xffffffffffffffffn, 0xffff888100000000n]) same(at);
+  assert.ok(named > 2000);
+  // hidden addresses, and a module amid the kernel: all is read
+  assert.equal(searchKallsyms(new TextEncoder().encode(own.join('\n').replaceAll(/^[0-9a-f]{16}/gm, '0'.repeat(16)))), undefined);
+  assert.equal(searchKallsyms(new TextEncoder().encode([...own, line(0x81000400, 't', 'odd', '\t[mod]')].join('\n'))), undefined);
 });
 
 test('plain names', () => {

@@ -49,7 +49,6 @@ export const watchedSyscalls = (): readonly (readonly [number, string])[] => (CA
 export const armDrops = (scope: Scope): DropProbe | Unavailable => {
   const btf = kernelTypes();
   if (isUnavailable(btf)) return btf;
-  const conntrack = conntrackTypes(btf);
   const maps = createMaps({
     counts: [MAP_TYPE.percpuHash, COUNT_KEY.size, COUNT_VALUE.size, COUNTERS],
     ring: [MAP_TYPE.ringbuf, 0, 0, DROP_RING],
@@ -59,8 +58,7 @@ export const armDrops = (scope: Scope): DropProbe | Unavailable => {
   });
   if (isUnavailable(maps)) return maps;
   watch(maps, scope.netns);
-  const options = { filter: scope.netns.length > 0, ...tick() };
-  const attached = attachEither(btf, 'kfree_skb', (access) => dropProgram(btf, conntrack, { ...options, access }), maps.all);
+  const attached = attachDrops(btf, maps, scope.netns.length > 0);
   if (isUnavailable(attached)) {
     maps.close();
     return attached;
@@ -80,6 +78,15 @@ export const armDrops = (scope: Scope): DropProbe | Unavailable => {
   return { ...probe, readCounts: () => readCounts(reader.read(), cpus) };
 };
 
+// functions of their own: a closure made where a probe's closures are made would hold the kernel's types as long as those live
+function attachDrops(btf: Btf, maps: Maps, filter: boolean): Attached | Unavailable {
+  const conntrack = conntrackTypes(btf);
+  const options = { filter, ...tick() };
+  return attachEither(btf, 'kfree_skb', (access) => dropProgram(btf, conntrack, { ...options, access }), maps.all);
+}
+const attachCalls = (btf: Btf, maps: Maps, filter: boolean): Attached | Unavailable =>
+  attachEither(btf, 'sys_exit', (access) => callProgram(btf, process.arch, { filter, access, ...tick() }), maps.all);
+
 /** Failed system calls on sockets. */
 export const armCalls: Arm = (scope) => {
   const btf = kernelTypes();
@@ -92,7 +99,7 @@ export const armCalls: Arm = (scope) => {
   });
   if (isUnavailable(maps)) return maps;
   watch(maps, scope.netns);
-  const probe = withRing('calls-bpf', maps, attachEither(btf, 'sys_exit', (access) => callProgram(btf, process.arch, { filter: scope.netns.length > 0, access, ...tick() }), maps.all), [
+  const probe = withRing('calls-bpf', maps, attachCalls(btf, maps, scope.netns.length > 0), [
     [CALL_LOST.ring, 'bpf-calls', 'failed calls were not described: the ring buffer was full'],
     [CALL_LOST.counters, 'bpf-calls', 'failed calls were not counted'],
   ]);

@@ -208,7 +208,8 @@ const BUSY = 0x80000000, DISCARD = 0x40000000;
 
 /**
  * A BPF ring buffer, read in place: one page with the consumer's position (ours to write), one with the producer's, then
- * the data, mapped twice so that no record is cut (Documentation/bpf/ringbuf.rst).
+ * the data (Documentation/bpf/ringbuf.rst). The kernel offers the data twice in a row, so that no record is cut; each of
+ * these pages counts as resident, so the data is mapped once, and the one record a round that is cut is put together.
  */
 export interface Ring {
   /** Hands out up to `limit` records; the bytes are the kernel's own and are only good during the call. */
@@ -229,7 +230,7 @@ export function openRing(map: BpfMap): Ring | Unavailable {
   const size = map.maxEntries;
   const page = pageSize();
   const consumer = mmap(map.fd, page, PROT_READ | PROT_WRITE, 0);
-  const producer = mmap(map.fd, page + 2 * size, PROT_READ, page);
+  const producer = mmap(map.fd, page + size, PROT_READ, page);
   if (typeof consumer === 'number' || typeof producer === 'number') {
     if (typeof consumer !== 'number') consumer.unmap();
     if (typeof producer !== 'number') producer.unmap();
@@ -238,7 +239,7 @@ export function openRing(map: BpfMap): Ring | Unavailable {
   return ringOver(consumer, producer, size, page);
 }
 
-function ringOver(consumer: Mapping, producer: Mapping, size: number, page: number): Ring {
+export function ringOver(consumer: Mapping, producer: Mapping, size: number, page: number): Ring {
   const read = new BigUint64Array(consumer.view, 0, 1);
   const written = new BigUint64Array(producer.view, 0, 1);
   const words = new Uint32Array(producer.view, page);
@@ -252,11 +253,11 @@ function ringOver(consumer: Mapping, producer: Mapping, size: number, page: numb
       while (position < end && count < limit) {
         const at = position & mask;
         // acquire: what the writer wrote before it cleared the busy bit is seen
-      const header = Atomics.load(words, at >>> 2);
+        const header = Atomics.load(words, at >>> 2);
         if ((header & BUSY) !== 0) break; // its writer is not done
         const length = header & ~(BUSY | DISCARD);
         if ((header & DISCARD) === 0) {
-          record(data.subarray(at + 8, at + 8 + length));
+          record(ringBytes(data, at + 8, length));
           count += 1;
         }
         position += (length + 8 + 7) & ~7;
@@ -269,6 +270,16 @@ function ringOver(consumer: Mapping, producer: Mapping, size: number, page: numb
       producer.unmap();
     },
   };
+}
+
+/** `length` bytes from a position at or before the ring's end: shared, or a copy where they go on at its start. */
+function ringBytes(data: Uint8Array, at: number, length: number): Uint8Array {
+  const over = at + length - data.length;
+  if (over <= 0) return data.subarray(at, at + length);
+  const whole = new Uint8Array(length);
+  whole.set(data.subarray(at));
+  whole.set(data.subarray(0, over), length - over);
+  return whole;
 }
 
 export const close = (fd: number): void => closeSync(fd);

@@ -28,6 +28,7 @@ const c = {
   mount: libc.func('int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)'),
   syscallText: libc.func('syscall', 'long', ['long', 'str', 'uint64_t', 'uint64_t', 'uint64_t', 'uint64_t', 'uint64_t']),
   memcpy: libc.func('uintptr_t memcpy(void *to, const void *from, size_t length)'),
+  madvise: libc.func('int madvise(uint64_t address, size_t length, int advice)'),
   malloc_trim: libc.func('int malloc_trim(size_t pad)'),
   umount2: libc.func('int umount2(const char *target, int flags)'),
 } as const;
@@ -118,6 +119,10 @@ export const pinned = (length: number): Buffer => Buffer.from(new ArrayBuffer(le
 
 /** The address of {@link pinned} memory, for structures that hold pointers. The caller keeps the buffer alive. */
 export const addressOf = (bytes: Uint8Array): bigint => BigInt(c.memcpy(bytes, bytes, 0));
+
+export const MADV_DONTNEED = 4;
+/** madvise(2) on pages by their address. */
+export const madvise = (address: bigint, length: number, advice: number): number => orErrno(c.madvise(address, length, advice));
 
 /** malloc_trim(3): gives back to the kernel what was freed. Some milliseconds after a burst, nothing otherwise. */
 export const trimMemory = (): void => void c.malloc_trim(0);
