@@ -9,6 +9,10 @@ export interface Recorded {
   readonly records: readonly RawRecord[];
 }
 
+/** What a merged recording's host is called; {@link hostnamesOf} takes it apart. */
+export const joinedHostname = (names: readonly string[]): string => [...new Set(names)].join(' + ');
+export const hostnamesOf = (hostname: string): readonly string[] => hostname.split(' + ');
+
 /** How a recording's times come onto the first one's clock. */
 export interface OnCommonClock {
   readonly move: (time: Mono) => Mono;
@@ -19,7 +23,7 @@ export interface OnCommonClock {
 
 export type ClockSource =
   | { readonly by: 'same-clock' }
-  /** Times are off by at most `uncertainty` ns. `through`: the recordings between it and the first. */
+  /** Times are off by at most `uncertainty` ns. `through`: the hosts between it and the first. */
   | { readonly by: 'packets' | 'conntrack'; readonly uncertainty: bigint; readonly ppm: number; readonly pairs: PairCount; readonly through: readonly string[] }
   /** The wall clocks, for lack of packets in both directions. `corrected`: moved so that no effect is before its cause. */
   | { readonly by: 'wall-clocks'; readonly pairs: PairCount; readonly corrected: boolean };
@@ -45,7 +49,7 @@ export function commonClock(recorded: readonly Recorded[]): readonly OnCommonClo
         if (better === undefined || uncertainty < better.uncertainty) {
           const back = movedBy(difference);
           const { move } = on;
-          open.set(to, { move: (time) => move(back(time)), uncertainty, ppm: on.ppm + difference.ppm, by: on.by === 'conntrack' ? on.by : found.by, pairs: found.pairs, through: from === 0 ? [] : [...on.through, known.name] });
+          open.set(to, { move: (time) => move(back(time)), uncertainty, ppm: on.ppm + difference.ppm, by: on.by === 'conntrack' ? on.by : found.by, pairs: found.pairs, through: from === 0 ? [] : [...on.through, known.hostname] });
         }
       } else if (from === 0) onlySide.set(to, found.known === 'one-side' ? found : { pairs: found.pairs });
     }
@@ -82,7 +86,7 @@ interface Reached {
 
 interface Boot {
   readonly bootId: string;
-  readonly name: string;
+  readonly hostname: string;
   readonly passages: Passages;
   readonly first: Mono;
   readonly last: Mono;
@@ -91,13 +95,13 @@ interface Boot {
 
 /** What the recordings of one boot saw, together; it has one clock. */
 function bootOf(recorded: readonly Recorded[]): Boot {
-  const { host, name } = recorded[0]!;
+  const { host } = recorded[0]!;
   let first = host.time, last = host.time;
   for (const { records } of recorded) for (const { time } of records) {
     if (time < first) first = time;
     if (time > last) last = time;
   }
-  return { bootId: host.bootId, name, passages: passagesOf(recorded), first, last, realtimeOffset: host.realtimeOffset };
+  return { bootId: host.bootId, hostname: host.hostname, passages: passagesOf(recorded), first, last, realtimeOffset: host.realtimeOffset };
 }
 
 /** What NTP does well, packets that bound the difference more coarsely than this do not do better. ns. */

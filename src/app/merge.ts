@@ -2,7 +2,7 @@ import { assertNever } from '../base/assert.ts';
 import { mono, netnsInode, type Mono, type Netns } from '../base/brand.ts';
 import { printable } from '../base/text.ts';
 import type { HostRecord, MissedRecord, RawRecord } from '../model/record.ts';
-import { commonClock, type OnCommonClock, type Recorded } from './common-clock.ts';
+import { commonClock, joinedHostname, type OnCommonClock, type Recorded } from './common-clock.ts';
 import { EnvironmentError, UsageError } from './exit.ts';
 import { moved } from './moved-record.ts';
 import { openRecording } from './replay-command.ts';
@@ -97,10 +97,10 @@ export function merge(sources: readonly Source[]): Merged {
   const body = merged.filter((r) => !(r.record === 'tick' && r.last === true));
   const begin = out.reduce((t, h) => (h.first < t ? h.first : t), out[0]!.first);
   const host: HostRecord = {
-    ...lead.host, time: begin, realtimeOffset: lead.host.realtimeOffset - clocks[0]!.move(mono(0n)), hostname: [...new Set(hosts.map((h) => h.host.hostname))].join(' + '), cpus: Math.max(...hosts.map((h) => h.host.cpus)),
+    ...lead.host, time: begin, realtimeOffset: lead.host.realtimeOffset - clocks[0]!.move(mono(0n)), hostname: joinedHostname(hosts.map((h) => h.host.hostname)), cpus: Math.max(...hosts.map((h) => h.host.cpus)),
     namespaces: hosts.reduce((n, h) => n + h.host.namespaces, 0), netns, netnsNames: names,
   };
-  const notes = out.slice(1).map((h): MissedRecord => ({ record: 'missed', time: begin, source: 'clock', count: 0, text: `${h.hostname} on the time line of ${lead.host.hostname}: ${clockWords(h.clock)}` }));
+  const notes = out.filter((h) => h.clock.how.by !== 'same-clock').map((h): MissedRecord => ({ record: 'missed', time: begin, source: 'clock', count: 0, text: `${h.hostname} on the time line of ${lead.host.hostname}: ${clockWords(h.clock)}` }));
   return { records: [host, ...notes, ...body, { record: 'tick', time: end, last: true }], hosts: out };
 }
 
@@ -124,22 +124,25 @@ const hostOf = (records: readonly RawRecord[]): HostRecord | undefined => record
 function clockWords({ how, wallAhead }: OnCommonClock): string {
   const ahead = wallAhead === 0n ? 'in step' : wallAhead < 0n ? `${seconds(-wallAhead)} behind` : `${seconds(wallAhead)} ahead`;
   switch (how.by) {
-    case 'same-clock': return 'one clock';
+    case 'same-clock': return 'the same boot, one clock';
     case 'packets': case 'conntrack': {
       const { pairs } = how;
-      const seen = how.by === 'packets' ? `${pairs.there + pairs.back} pairs of events whose order is known (${pairs.there} one way, ${pairs.back} the other)` : `${pairs.tracked} connections that both conntracks told of`;
+      const seen = how.by === 'packets' ? `${counted(pairs.there + pairs.back, 'pair')} of events whose order is known (${pairs.there} one way, ${pairs.back} the other)` : `${counted(pairs.tracked, 'connection')} that both conntracks told of`;
       return `its wall clock was ${ahead}, ± ${seconds(how.uncertainty)}, by ${seen}${pairs.contradicting === 0 ? '' : `; ${pairs.contradicting} did not fit and were left out`}${how.ppm === 0 ? '' : `; its clock ran ${Math.abs(how.ppm)} ppm ${how.ppm < 0 ? 'slower' : 'faster'}`}${how.through.length === 0 ? '' : `; reckoned through ${how.through.join(', ')}`}`;
     }
     case 'wall-clocks': {
-      const { there, back, contradicting } = how.pairs;
+      const { there, back, tracked, contradicting } = how.pairs;
+      if (there + back === 0 && tracked > 0) return `both wall clocks are taken to be right: the ${tracked} connections that both conntracks told of contradict each other`;
       if (there + back === 0) return 'both wall clocks are taken to be right, since no packet was seen by both hosts: how far they were apart is not known (with NTP: milliseconds)';
       if (there + back === contradicting) return `both wall clocks are taken to be right: the ${there + back} pairs of events that both hosts saw contradict each other`;
-      const one = `${there + back} pairs of events, all in one direction, which bound the clocks on one side only`;
+      const one = `${counted(there + back, 'pair')} of events, all in one direction, which bound the clocks on one side only`;
       return how.corrected ? `its wall clock was ${ahead} or more, by ${one}: it was moved so far that no effect is before its cause` : `both wall clocks are taken to be right; that agrees with ${one}`;
     }
     default: return assertNever(how, 'clock source');
   }
 }
+
+const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 
 /** Three digits that count: `37.002 s`, `1.24 ms`. */
 function seconds(ns: bigint): string {
@@ -152,7 +155,7 @@ export function mergeCommand(paths: readonly string[], options: { readonly outpu
   const { records, hosts } = merge(paths.map((name) => ({ name, records: openRecording(name) })));
   writeRecording(options.output, records);
   for (const [i, h] of hosts.entries()) {
-    const clock = i === 0 ? 'gives the clock' : h.clock.how.by === 'same-clock' ? `on the clock of ${hosts[0]!.name}, the same boot` : clockWords(h.clock);
+    const clock = i === 0 ? 'gives the clock' : clockWords(h.clock);
     process.stderr.write(`${h.name}: ${printable(h.hostname)}, ${(Number(h.last - h.first) / 1e9).toFixed(1)} s; ${clock}${h.renumbered > 0 ? `; ${h.renumbered} namespaces have new numbers` : ''}\n`);
   }
   process.stderr.write(`wrote ${options.output}\n`);

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { mono, netnsInode } from '../../src/base/brand.ts';
 import { CALL, kindWord, RECORD_KIND } from '../../src/bpf/layout.ts';
 import { judged } from '../../src/app/judged.ts';
 import { merge } from '../../src/app/merge.ts';
 import { moved } from '../../src/app/moved-record.ts';
 import type { RawRecord } from '../../src/model/record.ts';
+import { redactedForSharing } from '../../src/app/redact.ts';
 import { readRecording } from '../../src/recording/file.ts';
 import { holdsTo, recorded } from '../two-clocks.ts';
 
@@ -114,7 +116,7 @@ test('the same recording twice is refused; three files, of which one is known th
   const [, second, third] = clockOf(a, b, copied('c', a.records, 86_400_000_000_000n));
   assert.ok(second?.how.by === 'packets' && second.how.through.length === 0);
   assert.ok(third?.how.by === 'packets', 'c and a have connections in common only, c and b packets');
-  assert.deepEqual(third.how.through, ['b']);
+  assert.deepEqual(third.how.through, ['host-b']);
   const off = third.move(mono(86_400_000_000_000n));
   assert.ok((off < 0n ? -off : off) <= third.how.uncertainty, 'c is a, a day later');
   const two = merge([a, copied('b2', b.records, 0n), b]).hosts;
@@ -141,4 +143,33 @@ test('what happened before the first host was booted keeps its place', () => {
   assert.equal(wall(both, -1), wall(judged(a.records, ALL).exported, -1), 'a keeps its wall times');
   assert.equal(wall(both, 0), wall(judged(older.records, ALL).exported, 0));
   assert.ok(both.events[0]!.event.time > 0n);
+});
+
+test('redacted, it names neither host', () => {
+  // short names are not replaced wherever they stand
+  for (const [one, other] of [['host-a', 'host-b'], ['a1', 'b1'], ['vm', 'web-server-17']] as const) {
+    const named = (source: { name: string; records: readonly RawRecord[] }, hostname: string) => ({ ...source, records: source.records.map((r) => (r.record === 'host' ? { ...r, hostname } : r)) });
+    const merged = merge([named(real('a'), one), named(real('b'), other)]).records;
+    assert.ok(JSON.stringify(judged(merged, ALL).exported.losses).includes(other));
+    const { losses, netnsNames, host } = judged(redactedForSharing(merged), ALL).exported;
+    assert.match(losses.find((l) => l.source === 'clock')!.text, /^host-\w{6} on the time line of host-\w{6}: its wall clock was 37\.6/);
+    const told = JSON.stringify([losses, [...netnsNames], host.hostname]);
+    for (const name of [one, other]) assert.ok(!new RegExp(`\\b${name}\\b`).test(told), `${name} in ${told}`);
+  }
+});
+
+test('bytes that are damaged give no exception, and no clock that claims to be sure of nothing', () => {
+  const a = real('a'), b = real('b');
+  fc.assert(fc.property(fc.infiniteStream(fc.nat()), fc.nat({ max: 3 }), (numbers, harm) => {
+    const damaged = (r: RawRecord): RawRecord => {
+      if (!('bytes' in r)) return r;
+      const bytes = Uint8Array.from(r.bytes);
+      for (let i = 0; i < harm * 8 && bytes.length > 0; i++) bytes[numbers.next().value! % bytes.length] = numbers.next().value! & 255;
+      return { ...r, bytes: numbers.next().value! % 9 === 0 ? bytes.subarray(0, numbers.next().value! % (bytes.length + 1)) : bytes };
+    };
+    const { records, hosts } = merge([{ ...a, records: a.records.map(damaged) }, { ...b, records: b.records.map(damaged) }]);
+    assert.ok(records.length > 300 && records.every((r) => r.time >= 0n));
+    const { how } = hosts[1]!.clock;
+    assert.ok(how.by !== 'packets' || (how.uncertainty > 0n && how.pairs.there + how.pairs.back > how.pairs.contradicting));
+  }), { numRuns: 40 });
 });

@@ -7,6 +7,7 @@ import { NLMSG_NOOP, walkMessages } from '../../formats/netlink.ts';
 import { readRingPage } from '../../formats/ring-page.ts';
 import type { AnswerRecord, HostRecord, RawRecord } from '../../model/record.ts';
 import { headersOf } from '../../timeline/sample.ts';
+import { hostnamesOf } from '../common-clock.ts';
 import type { Mapping } from './mapping.ts';
 import { redactPacket } from './packet.ts';
 import { isGenericDevice, namesIn, redactText, type Names } from './texts.ts';
@@ -242,7 +243,7 @@ export function createRedaction(host: HostRecord, mapping: Mapping, names: Names
         case 'netlink': return { ...r, bytes: conntrack(r.bytes) };
         case 'trace-page': return { ...r, bytes: page(r.bytes), ...(r.tasks === undefined ? {} : { tasks: tasks(r.tasks) }) };
         case 'answer': return answer(r);
-        case 'missed': return { ...r, text: text(r.text) };
+        case 'missed': return { ...r, text: text(r.source === 'clock' ? clockNote(r.text, mapping) : r.text) };
         case 'probe': return r.unavailable === undefined ? r : { ...r, unavailable: { ...r.unavailable, what: text(r.unavailable.what), why: text(r.unavailable.why) } };
         case 'symbols': case 'drop-counts': case 'call-counts': case 'tick': return r;
       }
@@ -266,6 +267,11 @@ function rewriteJson(text: string, change: (value: unknown) => unknown): string 
   }
 }
 
+/** What merge says of a host's clock begins with the names of two, which may be too short to be replaced wherever they stand. */
+const clockNote = (text: string, mapping: Mapping): string =>
+  text.replace(/^(\S+) on the time line of (\S+): /, (_, other: string, first: string) => `${mapping.name('host', other)} on the time line of ${mapping.name('host', first)}: `)
+    .replace(/; reckoned through (.+)$/, (_, through: string) => `; reckoned through ${through.split(', ').map((name) => mapping.name('host', name)).join(', ')}`);
+
 /** Names that the records give away, with what they are names of. */
 export function namesOfRecords(records: readonly RawRecord[]): Map<string, string> {
   const names = new Map<string, string>();
@@ -275,7 +281,13 @@ export function namesOfRecords(records: readonly RawRecord[]): Map<string, strin
   for (const r of records) {
     if (r.record === 'host') {
       found('host', r.hostname);
-      for (const [, name] of r.netnsNames) found('netns', name);
+      for (const name of hostnamesOf(r.hostname)) found('host', name);
+      for (const [, name] of r.netnsNames) {
+        found('netns', name);
+        // of a merged recording: `host:namespace`
+        const own = hostnamesOf(r.hostname).length > 1 ? /:((?!host$|net:\[).+)$/.exec(name)?.[1] : undefined;
+        if (own !== undefined) found('netns', own);
+      }
       for (const { name } of r.netns) if (name !== undefined) found('netns', name);
     } else if (r.record === 'answer' && typeof r.body === 'string') {
       if (r.question.topic === 'process' || r.question.topic === 'processes') for (const m of r.body.matchAll(/"(unit|container)":"([^"\\]+)"/g)) found(m[1]!, m[2]!);
