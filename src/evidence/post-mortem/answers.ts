@@ -74,11 +74,20 @@ export function answersOf(collected: Collected, clocks: Clocks, span: Span): rea
     add(end, { topic: record.topic, netns }, record.text);
     if (record.topic === 'address' && !linked.has(netns)) add(end, { topic: 'link', netns }, record.text); // it holds the links, too
   }
+  // one file each, and all interfaces at once: both are asked for
+  const settings = new Map<string, { readonly netns: Netns; readonly argument: string; lines: string[] }>();
   for (const { record, netns } of collected.of('sysctl')) {
-    const path = record.name.replaceAll('.', '/');
-    const answer = { topic: 'sysctl' as const, argument: path };
-    for (const inode of netns === undefined ? [...new Set([collected.home, ...collected.names.keys()])] : [netns]) add(end, { ...answer, netns: inode }, record.value);
+    const path = pathOf(record.name);
+    const glob = path.replace(/^(net\/ipv[46]\/conf\/)[^/]+\//, '$1*/');
+    for (const inode of netns === undefined ? new Set([collected.home, ...collected.names.keys()]) : [netns]) {
+      add(end, { topic: 'sysctl', netns: inode, argument: path }, record.value);
+      if (glob === path) continue;
+      const group = settings.get(`${inode} ${glob}`);
+      if (group === undefined) settings.set(`${inode} ${glob}`, { netns: inode, argument: glob, lines: [`${path} = ${record.value}`] });
+      else group.lines.push(`${path} = ${record.value}`);
+    }
   }
+  for (const { netns, argument, lines } of settings.values()) add(end, { topic: 'sysctl', netns, argument }, `${lines.join('\n')}\n`);
   const log = collected.of('kernel-log').filter((l) => l.record.seconds !== undefined);
   if (log.length > 0) add(end, { topic: 'kernel-log' }, log.map((l) => `[${l.record.seconds!.toFixed(6)}] ${l.record.text}`).join('\n'));
   const known = new Map<number, { comm: string; cmdline: string }>();
@@ -87,6 +96,9 @@ export function answersOf(collected: Collected, clocks: Clocks, span: Span): rea
   for (const [pid, facts] of known) add(end, { topic: 'process', argument: String(pid) }, JSON.stringify({ pid, ...facts }));
   return answers;
 }
+
+/** sysctl(8) writes dots for slashes and slashes for dots: `net.ipv4.conf.eth0/100.rp_filter`. */
+const pathOf = (name: string): string => (name.startsWith('net/') ? name : name.replace(/[./]/g, (c) => (c === '.' ? '/' : '.')));
 
 /** Since 1.8 the tools of nf_tables say so in the first line of a save; without a first line it may be either. */
 function saveTopic(save: string): 'iptables' | 'ip6tables' | 'iptables-legacy' | 'ip6tables-legacy' {

@@ -30,6 +30,11 @@ export function citing(collected: Collected): Cite {
       const snapshots = ordered(collected.of('counters').filter((c) => mine(c.netns) && c.record.file === file)).map((c) => originText({ file: c.file, line: c.record.line }));
       return snapshots.length > 2 ? `${snapshots[0]} to ${snapshots.at(-1)}` : snapshots.length === 0 ? undefined : snapshots.join(' and ');
     }
+    const topic = LISTED.find(([words]) => words.test(source))?.[1];
+    if (topic !== undefined) {
+      const one = collected.of('listing').find((l) => mine(l.netns) && l.record.topic.startsWith(topic));
+      return one === undefined ? undefined : originText({ file: one.file, line: one.record.line });
+    }
     if (source === 'kernel log') {
       const one = collected.of('kernel-log').find((l) => text.includes(l.record.text) || l.record.text.includes(text));
       return one === undefined ? undefined : originText({ file: one.file, line: one.record.line });
@@ -37,6 +42,9 @@ export function citing(collected: Collected): Cite {
     return undefined;
   };
 }
+
+/** What verdicts call the listings of iproute2. */
+const LISTED: readonly (readonly [RegExp, string])[] = [[/^ip route show/, 'route'], [/^ip (?:-j )?(?:-d )?link/, 'link'], [/^ip address/, 'address'], [/^ip neigh/, 'neighbour'], [/^ip rule/, 'rule'], [/^tc (?:-s )?qdisc/, 'qdisc']];
 
 /** `rule in handle 3: tcp dport 82 drop`, `rule 1 of INPUT: -p tcp -j DROP`, `chain in: policy drop; …`: the line with these words, or the listing in JSON. */
 function ruleIn(text: string, listings: readonly Item<Rules>[]): string | undefined {
