@@ -4,6 +4,7 @@ import type { RawRecord } from '../model/record.ts';
 import { isUnavailable, type Unavailable } from '../model/unavailable.ts';
 import { createBlackBox } from '../recording/black-box.ts';
 import { createRecorder } from '../recording/file.ts';
+import { tryRecording } from './write-recording.ts';
 import { symbolLines } from '../timeline/symbols.ts';
 import { now } from './session.ts';
 import { symbolsOnce } from './symbols.ts';
@@ -15,9 +16,15 @@ export interface Keeper {
   /** Writes what is in the black box; does nothing for a plain recording. */
   trigger(): void;
   close(): void;
+  /** Resolves when writing has failed: a disk is full, mostly. What was written until then can be read. */
+  readonly failed: Promise<Unavailable>;
+  /** Why the file is not what it should be. */
+  readonly failure: () => Unavailable | undefined;
 }
 
 const FLUSH_MS = 1_000;
+/** A black box is written this often at most. */
+const AGAIN_MS = 10_000;
 
 /** To a file, at most a second behind; or, with `ring` (ms), the last minutes in memory until {@link Keeper.trigger}. */
 export function createKeeper(path: string, options: { readonly maxSize?: number; readonly ring?: number }): Keeper | Unavailable {
@@ -40,20 +47,35 @@ export function createKeeper(path: string, options: { readonly maxSize?: number;
     } else if (e.kind === 'drop-count') see(e.place.address);
   };
 
+  let fail!: (why: Unavailable) => void;
+  const failed = new Promise<Unavailable>((done) => (fail = done));
   if (options.ring !== undefined) {
     const box = createBlackBox(BigInt(options.ring) * 1_000_000n);
+    let failure: Unavailable | undefined;
+    let timer: NodeJS.Timeout | undefined;
+    let writtenAt = -Infinity;
+    const put = (): void => {
+      clearTimeout(timer);
+      timer = undefined;
+      const symbols = symbolRecord();
+      if (symbols !== undefined) box.write(symbols);
+      failure = tryRecording(path, box.records(), options.maxSize);
+      writtenAt = performance.now();
+      if (failure !== undefined) fail(failure);
+    };
     return {
       write: box.write,
       event,
+      // an incident that goes on is told each second: what came since is written now and then, and at the end
       trigger: () => {
-        const symbols = symbolRecord();
-        if (symbols !== undefined) box.write(symbols);
-        const recorder = createRecorder(path, options.maxSize);
-        if (isUnavailable(recorder)) return void process.stderr.write(`whydrop: ${recorder.what}: ${recorder.why}\n`);
-        for (const record of box.records()) recorder.write(record);
-        recorder.close();
+        if (performance.now() - writtenAt >= AGAIN_MS) put();
+        else timer ??= setTimeout(put, AGAIN_MS);
       },
-      close: () => {},
+      close: () => {
+        if (timer !== undefined) put();
+      },
+      failed,
+      failure: () => failure,
     };
   }
   const recorder = createRecorder(path, options.maxSize);
@@ -62,6 +84,7 @@ export function createKeeper(path: string, options: { readonly maxSize?: number;
     const symbols = symbolRecord();
     if (symbols !== undefined) recorder.write(symbols);
     recorder.flush();
+    if (recorder.failure !== undefined) fail(recorder.failure);
   };
   const timer = setInterval(flush, FLUSH_MS);
   return {
@@ -73,5 +96,7 @@ export function createKeeper(path: string, options: { readonly maxSize?: number;
       flush();
       recorder.close();
     },
+    failed,
+    failure: () => recorder.failure,
   };
 }

@@ -18,7 +18,7 @@ export function writeOutput(path: string | undefined, pieces: Iterable<string | 
   }
   let written = 0;
   try {
-    for (const piece of pieces) written += writeAll(fd, typeof piece === 'string' ? Buffer.from(piece) : piece);
+    for (const bytes of gathered(pieces)) written += writeAll(fd, bytes);
     if (!toStdout && aside !== undefined) {
       closeSync(fd);
       if (!special && path !== undefined) renameSync(aside, path);
@@ -26,10 +26,27 @@ export function writeOutput(path: string | undefined, pieces: Iterable<string | 
   } catch (error) {
     if (toStdout && codeOf(error) === 'EPIPE') return written;
     if (!toStdout && !special && aside !== undefined) rmSync(aside, { force: true });
-    if (codeOf(error).startsWith('E')) throw new EnvironmentError(`writing ${path ?? 'stdout'}: ${codeOf(error)}`);
+    if (codeOf(error).startsWith('E')) throw new EnvironmentError(`writing ${path ?? 'stdout'}: ${codeOf(error)}`, codeOf(error) === 'ENOSPC' ? 'make room there or write elsewhere' : undefined);
     throw error;
   }
   return written;
+}
+
+/** Small pieces are written together. */
+const TOGETHER = 1 << 16;
+
+function* gathered(pieces: Iterable<string | Uint8Array>): Generator<Uint8Array> {
+  let waiting: Uint8Array[] = [];
+  let size = 0;
+  for (const piece of pieces) {
+    const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
+    waiting.push(bytes);
+    if ((size += bytes.length) < TOGETHER) continue;
+    yield Buffer.concat(waiting);
+    waiting = [];
+    size = 0;
+  }
+  if (size > 0) yield Buffer.concat(waiting);
 }
 
 const waiting = new Int32Array(new SharedArrayBuffer(4));

@@ -42,6 +42,7 @@ export async function answer(recording: Judged, sql: string, options: TableOptio
     else writeOutput(options.output, piecesOf(await store.query(sql), options.to ?? 'text'));
   } catch (error) {
     if (error instanceof EnvironmentError) throw error;
+    if (options.to === 'parquet' && error instanceof Error && error.message.startsWith('IO Error')) throw new EnvironmentError(`writing ${options.output}: ${error.message.split('\n', 1)[0] ?? ''}`);
     throw new UsageError(`the query: ${error instanceof Error ? error.message.split('\n', 3).join(' ') : String(error)}`);
   } finally {
     store.close();

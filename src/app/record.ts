@@ -16,13 +16,13 @@ export interface RecordOptions extends Omit<WatchOptions, 'record'> {
 
 /**
  * `whydrop record -o FILE`: what the sources deliver, raw. With `--ring` the last minutes are kept in memory and written
- * when an incident forms, on SIGUSR1, and at the end if nothing was written before.
+ * when an incident forms and on SIGUSR1; what came since then is added every ten seconds while incidents go on, and at the end.
  */
 export async function record(options: RecordOptions): Promise<void> {
   if (options.output === undefined) throw new UsageError('record needs -o FILE');
   const keeper = createKeeper(options.output, { ...(options.maxSize === undefined ? {} : { maxSize: options.maxSize }), ...(options.ring === undefined ? {} : { ring: options.ring }) });
-  if (isUnavailable(keeper)) throw new EnvironmentError(`${keeper.what}: ${keeper.why}`);
-  await watch(options, options.redact === true ? await redacting(keeper, options.output) : keeper);
+  if (isUnavailable(keeper)) throw new EnvironmentError(`${keeper.what}: ${keeper.why}`, keeper.fix);
+  await watch(options, options.redact === true ? await redacting(keeper, options.output) : keeper, options.ring === undefined);
 }
 
 /** A recording that could not be redacted does not keep the name of one that was. */

@@ -29,8 +29,11 @@ export function openRecording(path: string): readonly RawRecord[] {
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    throw new UsageError(`reading ${path}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+    const why = (error as NodeJS.ErrnoException).code ?? String(error);
+    if (why === 'ERR_FS_FILE_TOO_LARGE') throw new EnvironmentError(`reading ${path}: more than 2 GiB, which is not held in memory`, 'record with --max-size');
+    throw new UsageError(`reading ${path}: ${why}`);
   }
+  if (bytes.length === 0) throw new UsageError(`${path} is empty`);
   const foreign = recogniseForeign(bytes);
   if (foreign !== undefined) {
     process.stderr.write(`${path} is a ${foreign.kind}: ${foreign.lacks.join('; ')}\n`);
@@ -51,7 +54,7 @@ export function openRecording(path: string): readonly RawRecord[] {
     case 'complete':
       break;
   }
-  if (!records.some((r) => r.record === 'host')) throw new UsageError(`${path} holds no records`);
+  if (!records.some((r) => r.record === 'host')) throw new UsageError(`${path} holds no records: nothing was watched, or it was cut before the first second was written`);
   return records;
 }
 

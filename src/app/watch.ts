@@ -1,4 +1,5 @@
-import { isUnavailable } from '../model/unavailable.ts';
+import { printable } from '../base/text.ts';
+import { isUnavailable, type Unavailable } from '../model/unavailable.ts';
 import { EnvironmentError, EXIT } from './exit.ts';
 import { createKeeper, type Keeper } from './keep.ts';
 import { createLearning, learnedText } from './learn.ts';
@@ -16,16 +17,22 @@ export interface WatchOptions extends LiveOptions {
   readonly record?: string;
 }
 
-/** `whydrop watch`: until SIGINT, SIGTERM, `--for`, or nobody reads any more. */
-export async function watch(options: WatchOptions, keeping?: Keeper): Promise<void> {
+/** `whydrop watch`: until SIGINT, SIGTERM, `--for`, or nobody reads any more; with `recordingAlone`, until nothing can be recorded any more. */
+export async function watch(options: WatchOptions, keeping?: Keeper, recordingAlone?: boolean): Promise<void> {
   const keeper = keeping ?? (options.record === undefined ? undefined : createKeeper(options.record, {}));
-  if (isUnavailable(keeper)) throw new EnvironmentError(`${keeper.what}: ${keeper.why}`);
+  if (isUnavailable(keeper)) throw new EnvironmentError(`${keeper.what}: ${keeper.why}`, keeper.fix);
   let end!: () => void;
   const ended = new Promise<void>((done) => (end = done));
   const output = createOutput(end);
   process.once('SIGINT', end);
   process.once('SIGTERM', end);
   process.once('SIGHUP', end);
+
+  // a recording that stops is the end of `record`; a watch goes on, and a black box may have room the next time
+  void keeper?.failed.then((failure) => {
+    process.stderr.write(failureText(failure, keeping === undefined || recordingAlone === true ? 'what was recorded until then is in the file' : 'the file stays as it was'));
+    if (recordingAlone === true) end();
+  });
 
   const view = createView(options, output, end);
   const listener: Listener = {
@@ -65,7 +72,10 @@ export async function watch(options: WatchOptions, keeping?: Keeper): Promise<vo
     await view.summary(summary);
     await output.flush();
     if (options.failOnIncident === true && incidents.some((i) => i.severity !== 'info')) process.exitCode = EXIT.incident;
+    if (keeper?.failure() !== undefined) process.exitCode = EXIT.environment;
   }
   // children and sockets are closed; nothing may keep a finished run alive
   process.exit();
 }
+
+const failureText = ({ what, why, fix }: Unavailable, left: string): string => `whydrop: ${printable(what)}: ${why}; ${left}\n${fix === undefined ? '' : `  fix: ${fix}\n`}`;

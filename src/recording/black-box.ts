@@ -5,7 +5,7 @@ import type { RawRecord } from '../model/record.ts';
 /** Keeps the last minutes in memory, for writing them when something happens. */
 export interface BlackBox {
   readonly write: Sink;
-  /** What is kept now: the host and symbols, the first answer of every question (the baseline), then the window. */
+  /** What is kept now: the host and symbols, of every question the last answer before the window (the baseline), then the window. */
   records(): readonly RawRecord[];
 }
 
@@ -16,15 +16,13 @@ export function createBlackBox(window: bigint, limit = 200_000): BlackBox {
   let recent: RawRecord[] = [];
   const cut = (newest: Mono): void => {
     const from = recent.findIndex((r) => r.time >= newest - window);
-    recent = recent.slice(Math.max(from, recent.length - limit, 0));
+    const begin = Math.max(from, recent.length - limit, 0);
+    for (const record of recent.slice(0, begin)) if (record.record === 'answer') baseline.set(JSON.stringify(record.question), record);
+    recent = recent.slice(begin);
   };
   return {
     write: (record) => {
-      if (record.record === 'host' || record.record === 'probe') return void always.push(record);
-      if (record.record === 'answer') {
-        const key = JSON.stringify(record.question);
-        if (!baseline.has(key)) return void baseline.set(key, record);
-      }
+      if (record.record === 'host' || record.record === 'probe' || record.record === 'symbols') return void always.push(record);
       recent.push(record);
       if (recent.length % 1024 === 0) cut(record.time);
     },

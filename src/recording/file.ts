@@ -8,12 +8,13 @@
  * A chunk is written whole at least once a second, so after SIGKILL all but the last second is there. A reader takes
  * what is whole and says how the file ends. Versions and what changed: docs/recording-format.md.
  */
-import { closeSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { Sink } from '../model/capture.ts';
 import type { RawRecord } from '../model/record.ts';
 import type { Unavailable } from '../model/unavailable.ts';
 import { decodeRecords, encodeRecord } from './record-codec.ts';
+import { sizeOf, thin } from './thin.ts';
 import { upgrade } from './upgrade.ts';
 
 export const VERSION = 1;
@@ -23,43 +24,66 @@ const HEADER = MAGIC.length + 4;
 const MAX_CHUNK = 64 << 20;
 const MAX_INFLATED = 256 << 20;
 /** Written when this much is waiting, or by {@link Recorder.flush}. */
-const CHUNK = 1 << 20;
+const CHUNK = 1 << 17;
 
 export interface Recorder {
   readonly write: Sink;
   /** Call it once a second: what was written before is then safe from a crash. */
   flush(): void;
   readonly bytesWritten: number;
+  /** Why nothing is written any more: a full disk, mostly. What was written until then is whole. */
+  readonly failure: Unavailable | undefined;
   close(): void;
 }
 
 export function createRecorder(path: string, maxSize?: number): Recorder | Unavailable {
   let fd: number;
+  let written: number;
   try {
     fd = openSync(path, 'w', 0o600);
+    written = writeAll(fd, header());
   } catch (error) {
-    return { unavailable: 'permission', what: `creating ${path}`, why: (error as NodeJS.ErrnoException).code ?? String(error) };
+    return { unavailable: 'permission', what: `creating ${path}`, ...whyOf(error) };
   }
   let waiting: Uint8Array[] = [];
   let size = 0;
-  let written = writeSync(fd, header());
-  const flush = (): void => {
-    if (waiting.length === 0) return;
-    written += writeSync(fd, chunk(waiting));
-    waiting = [];
-    size = 0;
-    if (maxSize !== undefined && written > maxSize) {
-      const thinned = thin(readRecording(readFileSync(path)).records, maxSize / 2);
-      const aside = `${path}.thinning`;
+  let failure: Unavailable | undefined;
+  let limit = maxSize;
+  const thinned = (most: number): void => {
+    const { records } = readRecording(readFileSync(path));
+    const kept = thin(records, (sizeOf(records) * most) / 2 / written);
+    const aside = `${path}.thinning`;
+    try {
       const next = openSync(aside, 'w', 0o600);
-      written = writeSync(next, header()) + writeSync(next, chunk(thinned.map(encodeRecord)));
+      let made = writeAll(next, header());
+      for (const bytes of chunksOf(kept)) made += writeAll(next, bytes);
       renameSync(aside, path);
       closeSync(fd);
       fd = next;
+      written = made;
+    } catch (error) {
+      rmSync(aside, { force: true });
+      throw error;
+    }
+    // what cannot be thinned may be more than that: it is not tried again with every chunk
+    limit = Math.max(most, Math.ceil(written * 1.5));
+  };
+  const flush = (): void => {
+    if (waiting.length === 0 || failure !== undefined) return;
+    const bytes = chunk(waiting);
+    waiting = [];
+    size = 0;
+    try {
+      written += writeAll(fd, bytes);
+      if (limit !== undefined && maxSize !== undefined && written > limit) thinned(maxSize);
+    } catch (error) {
+      failure = { unavailable: 'failed', what: `writing ${path}`, ...whyOf(error) };
+      shorten(fd, written);
     }
   };
   return {
     write: (record) => {
+      if (failure !== undefined) return;
       const bytes = encodeRecord(record);
       waiting.push(bytes);
       size += bytes.length;
@@ -69,11 +93,49 @@ export function createRecorder(path: string, maxSize?: number): Recorder | Unava
     get bytesWritten() {
       return written;
     },
+    get failure() {
+      return failure;
+    },
     close: () => {
       flush();
       closeSync(fd);
     },
   };
+}
+
+/** All of it, or the error. */
+function writeAll(fd: number, bytes: Uint8Array): number {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+  return bytes.length;
+}
+
+/** Takes away the piece of a chunk that did not fit, so that the file ends whole. */
+function shorten(fd: number, length: number): void {
+  try {
+    ftruncateSync(fd, length);
+  } catch {
+    // then it ends in the middle, and a reader says so
+  }
+}
+
+function whyOf(error: unknown): { readonly why: string; readonly fix?: string } {
+  const why = (error as NodeJS.ErrnoException).code ?? String(error);
+  const full = why === 'ENOSPC' || why === 'EDQUOT';
+  return { why, ...(full ? { fix: 'make room there or write elsewhere; record --max-size bounds a recording' } : {}) };
+}
+
+function* chunksOf(records: Iterable<RawRecord>): Generator<Uint8Array> {
+  let waiting: Uint8Array[] = [];
+  let size = 0;
+  for (const record of records) {
+    const bytes = encodeRecord(record);
+    waiting.push(bytes);
+    if ((size += bytes.length) < CHUNK) continue;
+    yield chunk(waiting);
+    waiting = [];
+    size = 0;
+  }
+  if (waiting.length > 0) yield chunk(waiting);
 }
 
 function header(): Uint8Array {
@@ -130,31 +192,4 @@ function inflate(payload: Uint8Array): Uint8Array | undefined {
   } catch {
     return undefined; // damaged or a bomb: the status says so
   }
-}
-
-/**
- * Makes a recording smaller without making it lie: of the samples every second one goes, the oldest first, until the
- * rest fits; counts, answers, conntrack events and what was missed stay.
- */
-export function thin(records: readonly RawRecord[], target: number): readonly RawRecord[] {
-  const isSample = (r: RawRecord): boolean => r.record === 'drop-sample' || r.record === 'trace-page' || r.record === 'call';
-  let kept = [...records];
-  let dropped = 0;
-  for (let round = 0; round < 12; round++) {
-    const size = kept.reduce((n, r) => n + ('bytes' in r ? r.bytes.length : 200) + 64, 0);
-    if (size <= target || !kept.some(isSample)) break;
-    const half = Math.ceil(kept.length / 2);
-    let odd = false;
-    const next = kept.filter((r, i) => {
-      if (i >= half || !isSample(r)) return true;
-      odd = !odd;
-      return odd;
-    });
-    if (next.length === kept.length) break;
-    dropped += kept.length - next.length;
-    kept = next;
-  }
-  const last = kept.at(-1);
-  if (dropped > 0 && last !== undefined) kept.push({ record: 'missed', time: last.time, source: 'recording', count: dropped, text: `${dropped} older samples were left out to keep the file within --max-size; counts are whole` });
-  return kept;
 }

@@ -1,5 +1,5 @@
 export { actorIndex, type Actor, type Diagram, type Message } from './diagram.ts';
-export { lossCount, lossUnit, lossWords, victimShort, victimWords } from './losses.ts';
+export { lossCount, lossUnit, lossWords, nothingWords, victimShort, victimWords } from './losses.ts';
 export { createNotices, SETTLED, type Notice } from './notices.ts';
 export { createRates, type Rates } from './rates.ts';
 export { netnsText, reportOf, type EvidenceGroup, type FlowRow, type Labelled, type Report } from './report.ts';

@@ -1,5 +1,6 @@
 import { clip } from '../base/text.ts';
 import type { Incident, Victim } from '../model/incident.ts';
+import type { LossLine } from './watch-state.ts';
 import { counted } from './words.ts';
 
 /** Longest name of a process, unit or container in a sentence: no name takes the verdict away. */
@@ -57,4 +58,10 @@ export function victimShort(incident: Incident): string {
   const who = owner === undefined ? worst.flow?.source : `${clip(owner.comm, NAME)}[${owner.pid}]`;
   const to = worst.flow?.destination;
   return `${[who, to].filter((x) => x !== undefined).map((x) => clip(x, ENDPOINT)).join(' → ')}${more}`;
+}
+
+/** The headline of a run without an incident that matters: packets that were only counted are not nothing. */
+export function nothingWords(incidents: readonly unknown[], losses: readonly LossLine[]): string {
+  const undescribed = incidents.length > 0 ? 0 : losses.reduce((n, l) => (l.source === 'sampling' ? n + l.count : n), 0);
+  return undescribed === 0 ? 'Nothing was lost that matters' : `${counted(undescribed, 'packet')} dropped and only counted: why is not known`;
 }

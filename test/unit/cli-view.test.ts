@@ -92,6 +92,7 @@ test('the summary ranks, separates what is normal, and says what was not seen', 
   const text = renderSummary({ incidents: [ruleDrop, noListener], loss: LOSSES, cost: STATE.cost, ran: 10_200, probes: PROBES }, PLAIN);
   for (const part of ['1 incident in 10 s', 'Seen and normal (1)', 'What whydrop itself missed', 'bpf-ring', 'Not watched', 'exec-bpf', 'to get it: run whydrop as root', '0.41 s of CPU']) assert.ok(text.includes(part), part);
   assert.match(renderSummary({ incidents: [noListener], loss: [], cost: STATE.cost }, PLAIN), /^Nothing was lost that matters\./);
+  assert.match(renderSummary({ incidents: [], loss: [{ source: 'sampling', count: 8000, text: 'x' }], cost: STATE.cost }, PLAIN), /^8,000 packets dropped and only counted/);
 });
 
 test('the first line of a watch says what is watched and what is not', () => {

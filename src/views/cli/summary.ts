@@ -1,5 +1,5 @@
 import type { Incident } from '../../model/incident.ts';
-import { byteSize, counted, grouped, lossCount, reportOf, SEVERITY, span, victimShort, type CostLine, type Diagram, type LossLine, type ProbeLine } from '../../report/index.ts';
+import { byteSize, counted, grouped, lossCount, nothingWords, reportOf, SEVERITY, span, victimShort, type CostLine, type Diagram, type LossLine, type ProbeLine } from '../../report/index.ts';
 import { incidentLines } from './incident.ts';
 import { columns, createPainter, fit, wrap, type Painter, type TextOptions } from './text.ts';
 
@@ -27,7 +27,7 @@ export function renderSummary(summary: SummaryInput, options: TextOptions): stri
   const lines: string[] = [];
   const took = summary.ran === undefined ? '' : ` in ${span(summary.ran)}`;
 
-  if (matter.length === 0) lines.push(style('bold', `Nothing was lost that matters${took}.`));
+  if (matter.length === 0) lines.push(style('bold', `${nothingWords(summary.incidents, summary.loss)}${took}.`));
   else lines.push(style('bold', `${counted(matter.length, 'incident')}${took}, most harm first`));
   if (matter.length > 1) lines.push(...listLines(matter, painter));
   matter.slice(0, SHORT).forEach((incident, i) => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Incident, Severity } from '../../model/incident.ts';
-import { byteSize, counted, grouped, lookOf, lossCount, netnsText, reportOf, sentence, SEVERITY, span, victimShort, type Report, type ReportInput, type StackCount } from '../../report/index.ts';
+import { byteSize, counted, grouped, lookOf, lossCount, netnsText, nothingWords, reportOf, sentence, SEVERITY, span, victimShort, type Report, type ReportInput, type StackCount } from '../../report/index.ts';
 import { flameSection } from './flame.ts';
 import { anchor, incidentArticle } from './incident.ts';
 import { m, NOTHING, type Markup } from './markup.ts';
@@ -27,7 +27,7 @@ export function renderReport(input: ReportInput): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <meta name="color-scheme" content="light dark">
-<title>${headline(matter.map((r) => r.report))} (${input.host.hostname}, whydrop)</title>
+<title>${headline(matter.map((r) => r.report), input)} (${input.host.hostname}, whydrop)</title>
 <style>${{ markup: STYLE }}</style>
 </head>
 <body>
@@ -48,9 +48,9 @@ ${unseen(input)}
 }
 
 /** The verdict of the whole report in one line. */
-function headline(matter: readonly Report[]): string {
+function headline(matter: readonly Report[], input: ReportInput): string {
   const worst = matter[0];
-  if (worst === undefined) return 'Nothing was lost that matters';
+  if (worst === undefined) return nothingWords(input.incidents, input.losses);
   return matter.length === 1 ? worst.title : `${worst.title}, and ${counted(matter.length - 1, 'other cause', 'other causes')} of loss`;
 }
 
@@ -68,7 +68,7 @@ function header(input: ReportInput, matter: readonly Report[]): Markup {
     worst === undefined
       ? m`<p class="none">In ${span(ran)} no packet and no call was lost that matters.${blindness(input) ? ' Mind what was not seen, below.' : ''}</p>`
       : m`<p class="loss">${worst.loss}.</p><p>${worst.culprit.kind === 'not known' ? m`The culprit is not known.` : m`Culprit (${worst.culprit.kind}): <b>${worst.culprit.text}</b>`}</p>${worst.todo[0]?.command === undefined ? NOTHING : m`<p class="soft">${worst.todo[0].text}:</p><pre class="cmd">${worst.todo[0].command}</pre>`}`;
-  return m`<header><p class="brand"><b>whydrop</b> report</p><h1>${headline(matter)}</h1>${verdict}<dl class="facts">${facts.map(([k, v]) => m`<dt>${k}</dt><dd>${v}</dd>`)}</dl></header>`;
+  return m`<header><p class="brand"><b>whydrop</b> report</p><h1>${headline(matter, input)}</h1>${verdict}<dl class="facts">${facts.map(([k, v]) => m`<dt>${k}</dt><dd>${v}</dd>`)}</dl></header>`;
 }
 
 function blindness(input: ReportInput): boolean {
