@@ -46,7 +46,7 @@ export function Host({ state }: { readonly state: SourceState }): JSX.Element {
           <tbody>{state.probes.map((p) => <tr key={p.id}><td class="mono">{p.id}</td><td>{p.state === 'armed' ? 'armed' : <b>not armed</b>}</td><td>{p.state === 'armed' ? '' : <>{p.why}{p.without !== undefined && <span class="who">without it: {p.without}</span>}{p.fix !== undefined && <span class="who">fix: {p.fix}</span>}</>}</td></tr>)}</tbody>
         </table>
       </Section>
-      {state.losses.length > 0 && <Section title="What whydrop itself missed"><ul class="plain">{state.losses.map((l, i) => <li key={i}><b>{grouped(l.count)}</b> <span class="mono">{l.source}</span> {l.text}</li>)}</ul></Section>}
+      {state.losses.length > 0 && <Section title="What whydrop itself missed"><ul class="plain">{state.losses.map((l, i) => <li key={i}>{l.count > 0 && <b>{grouped(l.count)} </b>}<span class="mono">{l.source}</span> {l.text}</li>)}</ul></Section>}
       {typeof host === 'object' && host.namespaces.length > 1 && (
         <p class="choose"><label>Namespace <select value={netns ?? ''} onChange={(e) => setNetns(e.currentTarget.value === '' ? undefined : Number(e.currentTarget.value))}>
           <option value="">the first {Math.min(4, host.namespaces.length)} of {grouped(host.namespaces.length)}</option>

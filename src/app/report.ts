@@ -1,15 +1,15 @@
 import { isoTime } from '../base/time.ts';
-import { stackCounts, weightsOf, type Exported } from '../exports/index.ts';
+import { stackCounts, weightsOf, type Exported, type ExportedEvent } from '../exports/index.ts';
 import type { Event } from '../model/event.ts';
 import type { Incident } from '../model/incident.ts';
 import { isUnavailable } from '../model/unavailable.ts';
 import { decodeConntrackStat, totalOf } from '../formats/nf-conntrack-stat.ts';
 import { decodeSnmp } from '../formats/snmp.ts';
 import type { CounterSeries, Diagram, ReportInput, Timeline } from '../report/index.ts';
-import { sequenceOf } from '../report/sequence.ts';
+import { sequenceOf, tookTuple } from '../report/sequence.ts';
 import { renderReport } from '../views/html/index.ts';
 import type { FilterOptions } from './flow-filter.ts';
-import { judged, version, type Judged } from './judged.ts';
+import { judged, type Judged } from './judged.ts';
 import { writeOutput } from './output-file.ts';
 import { WITHOUT } from './probes.ts';
 import { redactedForSharing } from './redact.ts';
@@ -49,33 +49,41 @@ export function reportInput({ exported, replayed, records, all }: Judged): Repor
     ...(timeline === undefined ? {} : { timeline }),
     counters: countersOf(all, first, (inode) => (watched.length > 1 ? `${names.get(inode) ?? inode} ` : '')),
     stacks: stackCounts(exported),
-    diagrams: diagramsOf(all, exported.incidents, host.realtimeOffset),
-    command: `whydrop report (version ${version})`,
+    diagrams: diagramsOf(all, exported.events, exported.incidents, host.realtimeOffset),
   };
 }
 
 /** Steps of the time line: at most this many. */
 const STEPS = 600;
 
-/** Losses per step and cause. */
-function timelineOf(exported: Exported, first: bigint, last: bigint): Timeline | undefined {
-  const { events } = exported;
-  if (events.length === 0) return undefined;
+/** Losses per step and cause. A call that no incident took is the echo of a loss that one did. */
+export function timelineOf(exported: Pick<Exported, 'events' | 'incidents'>, first: bigint, last: bigint): Timeline | undefined {
   const ms = Math.max(1, Number((last - first) / 1_000_000n));
   const stepMs = STEP_SIZES.find((s) => ms / s <= STEPS) ?? Math.ceil(ms / STEPS);
   const steps = Math.floor(ms / stepMs) + 1;
   const weights = weightsOf(exported);
   const series = new Map<string, number[]>();
-  for (const [i, { event, incident }] of events.entries()) {
+  for (const [i, { event, incident }] of exported.events.entries()) {
     const weight = weights[i] ?? 0;
-    if (weight === 0) continue;
+    if (weight === 0 || (event.kind === 'call' && incident === undefined)) continue;
     const key = incident?.cause ?? 'unknown';
     const counts = series.get(key) ?? Array.from({ length: steps }, () => 0);
     series.set(key, counts);
     const step = Math.min(steps - 1, Math.max(0, Math.floor(Number((event.time - first) / 1_000_000n) / stepMs)));
     counts[step] = (counts[step] ?? 0) + weight;
   }
-  return { stepMs, series: [...series].map(([cause, counts]) => ({ cause, counts: counts.map(Math.round) })) };
+  return series.size === 0 ? undefined : { stepMs, series: [...series].map(([cause, counts]) => ({ cause, counts: whole(counts) })) };
+}
+
+/** What is rounded off one step goes into the next: the sum stays. */
+function whole(counts: readonly number[]): number[] {
+  let sum = 0, told = 0;
+  return counts.map((n) => {
+    sum += n;
+    const now = Math.round(sum) - told;
+    told += now;
+    return now;
+  });
 }
 
 const STEP_SIZES = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000];
@@ -106,18 +114,32 @@ function countersOf(events: readonly Event[], first: bigint, prefix: (netns: num
   return [...series].filter(([, points]) => moved(points) > 0).sort((a, b) => moved(b[1]) - moved(a[1])).slice(0, MOST_COUNTERS).map(([name, points]) => ({ name, points }));
 }
 
-/** What is drawn of a race: its surroundings within this time, ms; events are told up to a quarter of a second late. */
-const BEFORE = 250, AFTER = 250;
+/** What is drawn of a race: its surroundings within this time, ns; events are told up to a quarter of a second late. */
+const AROUND = 250_000_000n;
+/** A flood keeps its events waiting; the entry that has the very tuple is known however late it is told. */
+const AROUND_SAME = 5_000_000_000n;
+/** Losses of one incident that are tried until one shows the race: of a flood only some met the event that tells it. */
+const TRIES = 8;
 
-function diagramsOf(events: readonly Event[], incidents: readonly Incident[], realtimeOffset: bigint): ReadonlyMap<string, Diagram> {
+const within = (a: bigint, b: bigint, ns: bigint): boolean => a - b <= ns && b - a <= ns;
+
+function diagramsOf(events: readonly Event[], exported: readonly ExportedEvent[], incidents: readonly Incident[], realtimeOffset: bigint): ReadonlyMap<string, Diagram> {
   const diagrams = new Map<string, Diagram>();
-  const wall = (time: bigint): number => Number((time + realtimeOffset) / 1_000_000n);
+  const racing = new Set(incidents.flatMap((i) => (i.cause.id.startsWith('conntrack.') ? [i.id] : [])));
+  if (racing.size === 0) return diagrams;
+  const losses = Map.groupBy(exported.filter(({ event, incident }) => event.kind === 'drop' && incident !== undefined && racing.has(incident.id)), (e) => e.incident!.id);
   for (const incident of incidents) {
-    if (!incident.cause.id.startsWith('conntrack.')) continue;
-    const last = Date.parse(incident.last);
-    const around = events.filter((e) => (e.kind === 'exec' || !('netns' in e) || e.netns === incident.where.netns.inode) && wall(e.time) >= last - BEFORE && wall(e.time) <= last + AFTER);
-    const diagram = sequenceOf(around, { incident, realtimeOffset });
-    if (diagram !== undefined) diagrams.set(incident.id, diagram);
+    const own = losses.get(incident.id) ?? [];
+    const step = Math.max(1, Math.ceil((own.length - 1) / (TRIES - 1)));
+    // the last first: by then it was seen best
+    const tried = own.toReversed().filter((_, i) => i % step === 0 || i === own.length - 1);
+    for (const { event: loss } of tried) {
+      const around = events.filter((e) => (within(e.time, loss.time, AROUND) || (e.kind === 'conntrack' && within(e.time, loss.time, AROUND_SAME) && tookTuple(e, loss))) && (e.kind === 'exec' || !('netns' in e) || e.netns === incident.where.netns.inode) && (e.kind !== 'drop' || e.time === loss.time));
+      const diagram = sequenceOf(around, { incident, realtimeOffset });
+      if (diagram === undefined) continue;
+      diagrams.set(incident.id, diagram);
+      break;
+    }
   }
   return diagrams;
 }

@@ -36,7 +36,7 @@ export function sequenceOf(events: readonly Event[], options: SequenceOptions): 
   // another connection that translation gave the same tuple: no delete has a part in it
   const rival = winner !== undefined
     ? (tuple === undefined || sameExchange(winner.entry.original, tuple) ? undefined : winner)
-    : reply === undefined ? undefined : events.find((e): e is ConntrackEvent => e.kind === 'conntrack' && e.change === 'new' && near(e.time, drop.time, LATE) && sameTuple(e.entry.reply, reply));
+    : reply === undefined ? undefined : events.find((e): e is ConntrackEvent => e.kind === 'conntrack' && tookTuple(e, drop));
   if (destroy === undefined && winner === undefined && rival === undefined) return undefined;
   const iso = (time: bigint): string => isoTime(time, options.realtimeOffset);
   const flusher = destroy === undefined ? undefined : events.findLast((e): e is ExecEvent => e.kind === 'exec' && e.task.pid === destroy.requester);
@@ -82,6 +82,12 @@ export function sequenceOf(events: readonly Event[], options: SequenceOptions): 
 
   messages.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
   return { title: 'What happened', actors, messages: messages.slice(0, MOST_MESSAGES).map((m) => m.message) };
+}
+
+/** The entry that holds the very tuple which translation gave the lost packet's connection, too. */
+export function tookTuple(event: ConntrackEvent, loss: DropEvent | CallEvent): boolean {
+  const reply = loss.kind === 'drop' ? loss.conntrack?.reply : undefined;
+  return event.change === 'new' && reply !== undefined && sameTuple(event.entry.reply, reply);
 }
 
 /** How late an event may be told, and how long a race may last on an overcommitted machine, ns. */

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Incident } from '../../src/model/incident.ts';
 import { goldenPath, recordings, RECORDINGS, verdictOf } from './goldens.ts';
 
-const CAUSES: Readonly<Record<string, string>> = { 'rule-drop': 'netfilter.rule-drop', 'no-listener': 'socket.no-listener', 'rcvbuf-full': 'socket.rcvbuf-full' };
+const CAUSES: Readonly<Record<string, string>> = { 'rule-drop': 'netfilter.rule-drop', 'no-listener': 'socket.no-listener', 'rcvbuf-full': 'socket.rcvbuf-full', 'insert-race-flood': 'conntrack.insert-race' };
 
 test('there is a recording of each kind', () => {
   for (const name of Object.keys(CAUSES)) assert.ok(recordings.includes(`${name}.whydrop`), name);

@@ -80,7 +80,7 @@ for (const file of RECORDINGS)
     assert.match(info, /Strict time order: +True/);
     assert.match(info, new RegExp(`Capture oper-sys: +Linux ${exported.host.kernel.replaceAll('+', '\\+')}\n`));
     assert.match(info, /Capture application: +whydrop /);
-    assert.match(info, new RegExp(`Number of interfaces in file: ${new Set(lines.map((l) => l[3])).size}\n`));
+    assert.match(info, new RegExp(`Number of interfaces in file: ${new Set(lines.map((l) => `${l[3]} ${l[4]}`)).size}\n`));
   }));
 
 test('pcapng: cut packets are told as cut, names of harm are text, nothing dropped is an empty file', (t) => tshark(t, (dir) => {

@@ -58,12 +58,12 @@ function parse(page: string): Page {
 
 /** Nothing that runs, loads or leads away. */
 function harmless({ tags }: Page): void {
-  const allowed = new Set(['!doctype', 'html', 'head', 'meta', 'title', 'style', 'body', 'header', 'main', 'footer', 'section', 'article', 'figure', 'details', 'summary', 'div', 'span', 'p', 'b', 'h1', 'h2', 'h3', 'h4', 'ul', 'ol', 'li', 'dl', 'dt', 'dd', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'pre', 'code', 'a', 'br', 'svg', 'g', 'rect', 'line', 'path', 'circle', 'text']);
+  const allowed = new Set(['!doctype', 'html', 'head', 'meta', 'title', 'style', 'body', 'header', 'nav', 'main', 'footer', 'section', 'article', 'figure', 'details', 'summary', 'div', 'span', 'p', 'b', 'h1', 'h2', 'h3', 'h4', 'ul', 'ol', 'li', 'dl', 'dt', 'dd', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'pre', 'code', 'a', 'br', 'svg', 'g', 'rect', 'line', 'path', 'circle', 'text']);
   for (const { name, attributes } of tags) {
     assert.ok(allowed.has(name), name);
     for (const [key, value] of attributes) {
       assert.ok(!key.startsWith('on') && !['style', 'src', 'srcset', 'action', 'xlink:href'].includes(key), `${name} ${key}`);
-      if (key === 'href') assert.match(value, /^#i-[A-Za-z0-9-]*$/);
+      if (key === 'href') assert.match(value, /^#(i-[A-Za-z0-9-]*|losses|when|why|where|unseen)$/);
     }
   }
 }
@@ -86,18 +86,24 @@ test('every incident is there: verdict, commands to the letter, evidence, what w
   }
 });
 
+test('what is no count is not followed by one', () => {
+  const { text } = parse(renderReport({ ...REPORT, losses: [{ source: 'clock', count: 0, text: 'host-b was 2 s ahead' }, { source: 'ring', count: 7, text: 'was full' }] }));
+  assert.ok(text.includes('host-b was 2 s ahead') && !text.includes('(0)') && text.includes('was full (7)'));
+});
+
 test('links lead to incidents, ids are there once', () => {
   const { tags } = parse(renderReport(REPORT));
   const ids = tags.flatMap((t) => t.attributes.get('id') ?? []);
   const links = tags.flatMap((t) => t.attributes.get('href') ?? []);
   assert.equal(new Set(ids).size, ids.length);
-  assert.equal(links.length, INCIDENTS.filter((i) => i.severity !== 'info').length);
+  assert.equal(links.filter((l) => l.startsWith('#i-')).length, INCIDENTS.filter((i) => i.severity !== 'info').length);
+  assert.ok(links.includes('#losses') && links.includes('#when') && links.includes('#unseen'));
   for (const link of links) assert.ok(ids.includes(link.slice(1)), link);
 });
 
 test('drops over time, counters, stacks and the race are drawn, each with words for those who do not see', () => {
   const { tags } = parse(renderReport(REPORT));
-  const labels = tags.filter((t) => t.name === 'svg').map((t) => t.attributes.get('aria-label') ?? '');
+  const labels = tags.filter((t) => t.name === 'svg' && t.attributes.get('role') === 'img').map((t) => t.attributes.get('aria-label') ?? '');
   for (const part of ['netfilter.rule-drop: ', 'Udp RcvbufErrors went from 11 to', 'How the race went', 'Flame graph of drop stacks']) assert.ok(labels.some((l) => l.includes(part)), part);
   assert.ok(labels.every((l) => l !== ''));
 });

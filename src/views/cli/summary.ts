@@ -43,7 +43,7 @@ export function renderSummary(summary: SummaryInput, options: TextOptions): stri
   }
   if (summary.loss.length > 0) {
     lines.push('', style('bold', 'What whydrop itself missed'));
-    for (const loss of summary.loss) lines.push(...wrap(outside(`${loss.source}: ${loss.text} (${grouped(loss.count)})`), width, '  '));
+    for (const loss of summary.loss) lines.push(...wrap(outside(`${loss.source}: ${loss.text}${loss.count > 0 ? ` (${grouped(loss.count)})` : ''}`), width, '  '));
   }
   const blind = (summary.probes ?? []).filter((p) => p.state === 'unavailable');
   if (blind.length > 0) {

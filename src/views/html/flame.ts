@@ -1,13 +1,12 @@
-import { clip } from '../../base/text.ts';
 import { grouped, lookOf, type StackCount } from '../../report/index.ts';
 import { m, NOTHING, type Markup } from './markup.ts';
 import { areaClass } from './style.ts';
 
-const WIDTH = 960;
 const ROW = 20;
-const CHARACTER = 7.25;
-/** A frame narrower than this is left out of the picture, its count stays in its parent's. */
-const NARROWEST = 0.6;
+/** A frame narrower than this (% of all) is left out of the picture, its count stays in its parent's. */
+const NARROWEST = 0.08;
+/** One narrower than this has no room for a name. */
+const NAMED = 2;
 const DEEPEST = 64;
 const SITES = 12;
 
@@ -42,7 +41,7 @@ export function flameSection(stacks: readonly StackCount[]): Markup {
   const boxes: Markup[] = [];
   const deepest = draw(root, 0, 0, root.count, boxes);
   const height = (deepest + 1) * ROW + 2;
-  return m`<section><h2>Where in the kernel</h2><p class="soft">Stacks of the dropped packets: as wide as the packets lost there (${grouped(root.count)} in all), callers above, the function that dropped at the bottom.</p><figure class="scroll" tabindex="0"><svg width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${label(used)}"><g class="flame">${boxes}</g></svg></figure>${sites(used)}</section>`;
+  return m`<section id="where"><h2>Where in the kernel</h2><p class="soft">Stacks of the dropped packets: as wide as the packets lost there (${grouped(root.count)} in all), callers above, the function that dropped at the bottom.</p><figure><svg width="100%" height="${height}" role="img" aria-label="${label(used)}"><g class="flame">${boxes}</g></svg></figure>${sites(used)}</section>`;
 }
 
 /** The same by the dropping function, so that what is too narrow to be drawn is not lost. */
@@ -62,12 +61,12 @@ function draw(frame: Frame, x: number, depth: number, all: number, boxes: Markup
   let deepest = depth - 1;
   let left = x;
   for (const child of [...frame.children.values()].sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1))) {
-    const width = (child.count / all) * WIDTH;
+    const width = (child.count / all) * 100;
     if (width >= NARROWEST) {
-      const characters = Math.floor((width - 8) / CHARACTER);
       const cause = [...child.causes].sort((a, b) => b[1] - a[1])[0]?.[0] ?? 'unknown';
-      const text = characters >= 3 ? m`<text x="${(left + 4).toFixed(1)}" y="${depth * ROW + 14}">${clip(child.name, characters)}</text>` : NOTHING;
-      boxes.push(m`<g class="${areaClass(lookOf(cause))}"><title>${`${child.name}: ${grouped(child.count)} (${((child.count / all) * 100).toFixed(1)} %)`}</title><rect x="${left.toFixed(1)}" y="${depth * ROW + 1}" width="${Math.max(0.5, width - 0.8).toFixed(1)}" height="${ROW - 2}" rx="2"/>${text}</g>`);
+      // a picture of its own: it is as wide as the page lets it be, and cuts a name that is wider
+      const text = width >= NAMED ? m`<text x="5" y="13">${child.name}</text>` : NOTHING;
+      boxes.push(m`<svg class="${areaClass(lookOf(cause))}" x="${left.toFixed(3)}%" y="${depth * ROW + 1}" width="${Math.max(0.05, width - 0.05).toFixed(3)}%" height="${ROW - 2}"><title>${`${child.name}: ${grouped(child.count)} (${width.toFixed(1)} %)`}</title><rect width="100%" height="100%" rx="2"/>${text}</svg>`);
       deepest = Math.max(deepest, depth, draw(child, left, depth + 1, all, boxes));
     }
     left += width;

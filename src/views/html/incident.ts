@@ -1,18 +1,20 @@
 import { printable } from '../../base/text.ts';
 import type { Remedy } from '../../model/incident.ts';
 import { counted, grouped, type Report } from '../../report/index.ts';
-import { m, NOTHING, type Markup } from './markup.ts';
+import { letters, m, NOTHING, type Markup } from './markup.ts';
 import { sequenceFigure } from './sequence.ts';
 import { areaClass } from './style.ts';
 
 const FLOWS = 200;
+/** More flows than these are folded. */
+const FEW = 10;
 
-/** One incident: verdict, culprit, what to do, why, and the proof. `open`: long parts are shown at once. */
-export function incidentArticle(report: Report, rank: number, open: boolean): Markup {
+/** One incident: verdict, culprit, what to do, why, and the proof. `open`: long parts are shown at once. `more`: there is a list to go back to. */
+export function incidentArticle(report: Report, rank: number, open: boolean, more = true): Markup {
   return m`<article class="sev-${report.severity} ${areaClass(report.area)}" id="i-${anchor(report.id)}">
-<p><span class="badge">${report.severityLook.word}</span> <span class="area">${report.area.word}</span></p>
-<h3>${rank}. ${report.title}</h3>
-<p class="loss">${report.loss}</p>
+<p class="kind"><span class="badge">${report.severityLook.word}</span> <span class="area">${report.area.word}</span>${more ? m`<a class="up" href="#losses">all incidents</a>` : NOTHING}</p>
+<h3>${more ? `${rank}. ` : ''}${report.title}</h3>
+<p class="loss">${report.loss}.</p>
 <p class="meta">${report.when} · ${report.sure} · <code>${report.causeId}</code></p>
 <div class="culprit"><b>Culprit: ${report.culprit.kind}</b>${report.culprit.text}</div>
 ${todo(report)}
@@ -41,7 +43,7 @@ function todo(report: Report): Markup {
 
 function remedy(remedy: Remedy, i: number): Markup {
   const escaped = [remedy.command, remedy.undo].some((c) => c !== undefined && printable(c) !== c);
-  return m`<div class="remedy"><p class="${i === 0 ? 'first' : 'other'}">${i === 0 ? '' : 'Or: '}${remedy.text} <span class="risk">(${remedy.risk} risk)</span></p>${remedy.command === undefined ? NOTHING : m`<pre class="cmd">${remedy.command}</pre>`}${remedy.undo === undefined ? NOTHING : m`<p class="undo">To undo it:</p><pre class="cmd">${remedy.undo}</pre>`}${escaped ? m`<p class="undo">A name in it holds control characters, shown escaped: the command does not work as it is.</p>` : NOTHING}</div>`;
+  return m`<div class="remedy"><p class="${i === 0 ? 'first' : 'other'}">${i === 0 ? '' : 'Or: '}${remedy.text} <span class="risk">(${remedy.risk} risk)</span></p>${remedy.command === undefined ? NOTHING : m`<pre class="cmd" tabindex="0">${letters(remedy.command)}</pre>`}${remedy.undo === undefined ? NOTHING : m`<p class="undo">To undo it:</p><pre class="cmd" tabindex="0">${letters(remedy.undo)}</pre>`}${escaped ? m`<p class="undo">A name in it holds control characters, shown escaped: the command does not work as it is.</p>` : NOTHING}</div>`;
 }
 
 function evidence(report: Report): Markup {
@@ -54,7 +56,11 @@ function list(title: string, items: readonly Markup[]): Markup {
 
 function flows(report: Report): Markup {
   if (report.flows.length === 0) return NOTHING;
-  const rows = report.flows.slice(0, FLOWS).map((f) => m`<tr><td data-label="who">${f.who}</td><td data-label="protocol">${f.protocol}</td><td class="mono" data-label="from">${f.source}</td><td class="mono" data-label="to">${f.destination}</td><td class="mono" data-label="failed">${f.failed}</td><td class="n" data-label="count">${grouped(f.count)}</td></tr>`);
+  const rows = report.flows.slice(0, FLOWS).map((f) => m`<tr><td class="by">${f.who === '' ? 'not known' : f.who}</td><td class="protocol">${f.protocol}</td><td class="mono" data-label="from">${f.source}</td><td class="mono" data-label="to">${f.destination}</td><td class="mono failed">${f.failed}</td><td class="n">${grouped(f.count)}</td></tr>`);
+  const table = (part: readonly Markup[]): Markup => m`<table class="flows"><thead><tr><th scope="col">who</th><th scope="col">protocol</th><th scope="col">from</th><th scope="col">to</th><th scope="col">failed</th><th scope="col" class="n">count</th></tr></thead><tbody>${part}</tbody></table>`;
+  // to fold away one or two is not worth a click
+  const few = rows.length > FEW + 2 ? FEW : rows.length;
+  const folded = few === rows.length ? NOTHING : m`<details class="flat"><summary>${counted(rows.length - few, 'more flow')}</summary>${table(rows.slice(few))}</details>`;
   const rest = report.flows.length > FLOWS ? m`<p class="soft">${grouped(report.flows.length - FLOWS)} more flows are not listed.</p>` : NOTHING;
-  return m`<h4>Flows</h4><table class="flows"><thead><tr><th scope="col">who</th><th scope="col">protocol</th><th scope="col">from</th><th scope="col">to</th><th scope="col">failed</th><th scope="col" class="n">count</th></tr></thead><tbody>${rows}</tbody></table>${rest}`;
+  return m`<h4>Flows</h4>${table(rows.slice(0, few))}${folded}${rest}`;
 }

@@ -16,9 +16,20 @@ export function m(strings: TemplateStringsArray, ...values: readonly Value[]): M
   return { markup: out };
 }
 
+/** Letters that are written from right to left, and what stands between them. */
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+(?:[\s'-]+[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+)*/g;
+
+/** Text to be copied to the letter: escaped, and nothing else. */
+export function letters(text: string): Markup {
+  return { markup: html(text) };
+}
+
+/** A name from right to left is set apart: otherwise it would turn round the numbers and arrows behind it. */
+const isolated = (text: string): string => text.replace(RIGHT_TO_LEFT, '\u2068$&\u2069');
+
 function place(value: Value): string {
   if (value === undefined) return '';
-  if (typeof value === 'string') return html(value);
+  if (typeof value === 'string') return isolated(html(value));
   if (typeof value === 'number') return String(value);
   return 'markup' in value ? value.markup : value.map((v) => v.markup).join('');
 }

@@ -33,7 +33,12 @@ export function sequenceFigure(diagram: Diagram): Markup {
     return m`<g class="${message.kind}">${at}${say}${from === to ? m`<circle class="head" cx="${from}" cy="${y - 1}" r="4"/>` : line(from, to, y, message.kind === 'lost')}</g>`;
   });
   const words = messages.map((x2) => `${diagram.actors[actorIndex(diagram, x2.from)]?.label ?? ''} to ${diagram.actors[actorIndex(diagram, x2.to)]?.label ?? ''}: ${x2.text}${x2.kind === 'lost' ? ' (lost)' : ''}`).join('; ');
-  return m`<figure class="scroll" tabindex="0"><svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${`${diagram.title}. ${words}`}">${actors}${arrows}</svg></figure>`;
+  const steps = messages.map((x2) => {
+    const actor = (id: string): string => diagram.actors[actorIndex(diagram, id)]?.label ?? '';
+    return m`<li class="${x2.kind}">${x2.time === undefined ? NOTHING : m`<span class="time">${clock(x2.time)}</span>`}<b>${actor(x2.from)}${x2.from === x2.to ? '' : ` → ${actor(x2.to)}`}</b><br>${x2.text}${x2.kind === 'lost' ? ' (lost)' : ''}</li>`;
+  });
+  // a phone has no room for the rails: there the same stands in words
+  return m`<ol class="steps">${steps}</ol><figure class="scroll rails" tabindex="0"><svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${`${diagram.title}. ${words}`}">${actors}${arrows}</svg></figure>`;
 }
 
 function line(from: number, to: number, y: number, lost: boolean): Markup {

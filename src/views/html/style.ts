@@ -19,7 +19,21 @@ ${colours('dark')}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink)}
 main,header,footer{max-width:1020px;margin:0 auto;padding:0 20px}
-header{padding-top:28px}
+main{display:block}
+.sheet header{margin-top:22px;padding-top:14px;padding-bottom:12px;border:1px solid var(--line);border-left:8px solid var(--s);border-radius:10px;background:var(--card)}
+.sheet .sev-none{--s:#3c8a3c}
+.sheet h1{margin:.1em 0 .25em}
+dl.answers{display:grid;grid-template-columns:6.5rem minmax(0,1fr);gap:.5em 1.1em;margin:.9em 0 1em;padding:.8em 0;border-top:1px solid var(--line);border-bottom:1px solid var(--line)}
+dl.answers dt{color:var(--soft)}
+dl.answers dd{margin:0}
+dl.answers pre{margin:.4em 0 .1em}
+.sheet nav{display:flex;flex-wrap:wrap;gap:.2em 1.4em;margin:1.1em 0 0;font-size:.95rem}
+section{scroll-margin-top:10px}
+article{scroll-margin-top:10px}
+article:target{outline:2px solid var(--link);outline-offset:3px}
+:focus-visible{outline:2.5px solid var(--link);outline-offset:2px;border-radius:4px}
+.kind{display:flex;flex-wrap:wrap;gap:.2em .7em;align-items:center}
+.up{margin-left:auto;font-size:.875rem}
 h1{font-size:1.75rem;line-height:1.25;margin:.2em 0 .3em}
 h2{font-size:1.25rem;margin:2.2em 0 .6em}
 h3{font-size:1.2rem;line-height:1.35;margin:0 0 .3em}
@@ -58,18 +72,29 @@ ul.plain>li{margin:0 0 .35em}
 .time{color:var(--soft);font-variant-numeric:tabular-nums;margin-right:.6em;font-size:.875rem}
 .stack{background:var(--well);border-radius:6px;padding:.6em .8em;margin:0;white-space:pre-wrap}
 details{margin-top:1.2em}
+details.flat{margin-top:.5em}
 summary{cursor:pointer;color:var(--link)}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
-th{text-align:left;color:var(--soft);font-weight:600;border-bottom:1px solid var(--line);padding:.3em .8em .3em 0}
+th{text-align:left;white-space:nowrap;overflow-wrap:normal;color:var(--soft);font-weight:600;border-bottom:1px solid var(--line);padding:.3em .8em .3em 0}
 td{border-bottom:1px solid var(--line);padding:.35em .8em .35em 0;vertical-align:top}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 figure{margin:0}
+figure>svg{display:block}
 .scroll{overflow-x:auto}
 .row{display:grid;grid-template-columns:15rem 1fr 8.5rem;gap:0 .9em;align-items:center;border-bottom:1px solid var(--line);padding:.35em 0}
 .row svg{display:block;width:100%;height:40px}
-.row .peak{font-size:.85rem;color:var(--soft);text-align:right;font-variant-numeric:tabular-nums}
+.row .peak{font-size:.85rem;line-height:1.35;color:var(--soft);text-align:right;font-variant-numeric:tabular-nums}
+.row .peak{display:flex;flex-direction:column}
+.peak span{white-space:nowrap}
 .axis{display:grid;grid-template-columns:15rem 1fr 8.5rem;gap:0 .9em;font-size:.82rem;color:var(--soft);font-variant-numeric:tabular-nums}
-.axis div{grid-column:2;display:flex;justify-content:space-between}
+.axis svg{grid-column:2;overflow:visible}
+.axis text{font-family:inherit;font-size:.78rem;fill:var(--soft)}
+.tick{stroke:var(--line);stroke-width:1;vector-effect:non-scaling-stroke}
+h3.small{font-size:.8rem;letter-spacing:.06em;text-transform:uppercase;color:var(--soft);margin:1.3em 0 .4em}
+ol.steps{display:none;list-style:none;padding:0;margin:0}
+ol.steps li{border-left:3px solid var(--line);padding:.15em 0 .15em .8em;margin:0 0 .45em}
+ol.steps .lost{border-color:var(--s)}
+ol.steps .lost b{color:var(--s)}
 .fill{fill:var(--c)}
 .edge{stroke:var(--c);stroke-width:1.6;fill:none;vector-effect:non-scaling-stroke}
 .count{--c:var(--soft)}
@@ -84,11 +109,19 @@ svg .lost .head,svg .lost text.say{fill:var(--s);font-weight:700}
 svg .cause .arrow{stroke-width:2.4}
 svg .cause text.say{font-weight:700}
 svg .cross{stroke-width:2.4}
+svg .flame svg{overflow:hidden}
 svg .flame rect{fill:var(--c);fill-opacity:.2;stroke:var(--c);stroke-width:.8}
 .none{border-left:6px solid #2e6b2e;padding:.6em 1em;background:var(--well);border-radius:6px}
 footer{padding-top:10px;padding-bottom:40px;color:var(--soft);font-size:.9rem}
 @media (max-width:640px){
 main,header,footer{padding-left:14px;padding-right:14px}
+.sheet header{margin:10px 10px 0}
+dl.answers{grid-template-columns:minmax(0,1fr);gap:.1em}
+dl.answers dd{margin-bottom:.5em}
+dl.answers dt{font-size:.85rem}
+.sheet nav{gap:.7em 1.4em}
+ol.steps{display:block}
+.rails{display:none}
 h1{font-size:1.4rem}
 article{padding:14px 14px}
 ol.ranked li{grid-template-columns:auto 1fr}
@@ -98,24 +131,42 @@ dl.facts{grid-template-columns:minmax(0,1fr)}
 dl.facts dt{margin-top:.35em;font-size:.85rem}
 .row,.axis{grid-template-columns:1fr auto}
 .row svg{grid-column:1/-1;grid-row:2}
-.axis div{grid-column:1/-1}
+.axis svg{grid-column:1/-1}
 .flows thead{position:absolute;left:-10000px}
-.flows tr{display:block;border-bottom:1px solid var(--line);padding:.5em 0}
-.flows td{display:grid;grid-template-columns:6.5rem 1fr;border:0;padding:.1em 0;text-align:left}
-.flows td.n{text-align:left}
-.flows td::before{content:attr(data-label);color:var(--soft)}
+.flows tr{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:.05em .8em;border-bottom:1px solid var(--line);padding:.5em 0}
+.flows td{border:0;padding:0}
+.flows .by{order:1}
+.flows td.n{order:2;font-weight:600}
+.flows [data-label]{order:3;grid-column:1/-1}
+.flows .failed{order:4}
+.flows .protocol{order:5;color:var(--soft)}
+.flows [data-label]::before{content:attr(data-label);display:inline-block;width:3.2rem;color:var(--soft);font-family:system-ui,sans-serif}
 .flows td:empty{display:none}
 }
 @media print{
-:root{color-scheme:light;--page:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--well:#f6f6f6;--link:#000;font-size:11pt}
+:root{color-scheme:light;--page:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--well:#f6f6f6;--link:#000;font-size:10pt}
 ${colours('light')}
-@page{margin:16mm}
-article{break-inside:auto;border-radius:0}
-.culprit,.remedy,.row,pre.cmd,tr,li,figure{break-inside:avoid}
-h2,h3,h4{break-after:avoid}
+@page{margin:14mm}
+*{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+main,header,footer{max-width:none;padding-left:0;padding-right:0}
+.sheet header{margin-top:0;padding-left:14px;padding-right:14px}
+.sheet nav,.up,.screen{display:none}
+h2{margin-top:1.5em}
+article{break-inside:auto;border-radius:0;padding:12px 14px;box-decoration-break:clone;-webkit-box-decoration-break:clone}
+.culprit,.remedy,.row,pre.cmd,tr,li,figure,dl.answers,.sheet header,.axis{break-inside:avoid}
+h2,h3,h4,.kind{break-after:avoid}
+.kind,h3,h3+.loss{break-after:avoid}
+.axis,.axis+p.soft{break-before:avoid}
+h2+p.soft{break-after:avoid}
+p,li,dd{orphans:3;widows:3}
 details::details-content{content-visibility:visible;block-size:auto}
-summary{list-style:none;color:var(--soft)}
+summary{list-style:none;color:var(--soft);break-after:avoid}
+table{font-size:.9rem}
+table .mono{font-size:.8rem}
+ol.ranked li{grid-template-columns:5.6rem 7.6rem 1fr}
+.row,.axis{grid-template-columns:12rem 1fr 7rem}
 .scroll{overflow:visible}
 .scroll svg{max-width:100%;height:auto}
+footer{padding-bottom:0;break-before:avoid}
 }
 `;

@@ -135,7 +135,7 @@ function healthLines(state: WatchState, painter: Painter): string[] {
   const share = state.cpuShare ?? cost.cpuSeconds / Math.max(0.001, (state.now - state.started) / 1000);
   const kernel = cost.perEventNs === undefined ? '' : `, ${Math.round(cost.perEventNs)} ns each in the kernel`;
   const blind = state.probes.filter((p) => p.state === 'unavailable');
-  const missed = state.losses.map((l) => `${l.source} missed ${grouped(l.count)}`);
+  const missed = state.losses.filter((l) => l.count > 0).map((l) => `${l.source} missed ${grouped(l.count)}`);
   const lines = [fit(`cost: ${(share * 100).toFixed(1)} % of a CPU, ${byteSize(cost.peakRss)}; ${grouped(cost.eventsSeen)} events seen${kernel}`, width, unicode)];
   const unseen = [...blind.map((p) => `${p.id} (${p.without ?? p.why ?? 'not available'})`), ...missed];
   lines.push(unseen.length === 0 ? fit(`not seen: nothing; all ${state.probes.length} probes are armed and none lost a record`, width, unicode) : style('yellow', fit(outside(`not seen: ${unseen.join('; ')}`), width, unicode)));
