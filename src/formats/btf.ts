@@ -42,10 +42,12 @@ export interface ArgumentType {
   readonly name: string;
 }
 
-const EXTRA: Readonly<Record<number, (vlen: number) => number>> = {
-  1: () => 4, 2: () => 0, 3: () => 12, 4: (n) => n * 12, 5: (n) => n * 12, 6: (n) => n * 8, 7: () => 0, 8: () => 0, 9: () => 0, 10: () => 0,
-  11: () => 0, 12: () => 0, 13: (n) => n * 8, 14: () => 4, 15: (n) => n * 12, 16: () => 0, 17: () => 4, 18: () => 0, 19: (n) => n * 12,
-};
+/** Bytes behind the twelve that all have, by kind: so many, and so many for each of `vlen`. */
+const EXTRA = new Uint8Array(32), EXTRA_EACH = new Uint8Array(32);
+for (const kind of [KIND.int, KIND.var, KIND.declTag]) EXTRA[kind] = 4;
+EXTRA[KIND.array] = 12;
+for (const kind of [KIND.struct, KIND.union, KIND.datasec, KIND.enum64]) EXTRA_EACH[kind] = 12;
+for (const kind of [KIND.enum, KIND.funcProto]) EXTRA_EACH[kind] = 8;
 const MAX_DEPTH = 32;
 /** Members looked at for one name, anonymous ones' included: a hostile blob may nest a struct in itself many times over. sk_buff has some 150. */
 const MAX_MEMBERS = 20_000;
@@ -54,11 +56,17 @@ interface Index {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly offsets: Uint32Array;
+  /** Types by the hash of their name's place: the last one plus one, and for each the one before it plus one; 0 is none. */
+  readonly lastNamed: Uint32Array;
+  readonly namedBefore: Uint32Array;
   readonly first: number;
   readonly stringAt: number;
   readonly stringLength: number;
   readonly firstString: number;
 }
+
+const PLACES = 1 << 16;
+const placeOf = (name: number): number => (Math.imul(name, 0x9e3779b1) >>> 16) & (PLACES - 1);
 
 const decoder = new TextDecoder('latin1');
 
@@ -75,7 +83,7 @@ const internals = new WeakMap<Btf, Index>();
 
 function indexTypes(bytes: Uint8Array, first: number, firstString: number): { index: Index; status: BtfStatus } {
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const empty = (status: BtfStatus) => ({ index: { bytes, view: data, offsets: new Uint32Array(0), first, stringAt: 0, stringLength: 0, firstString }, status });
+  const empty = (status: BtfStatus) => ({ index: { bytes, view: data, offsets: new Uint32Array(0), lastNamed: new Uint32Array(0), namedBefore: new Uint32Array(0), first, stringAt: 0, stringLength: 0, firstString }, status });
   if (bytes.length < 24 || data.getUint16(0, true) !== 0xeb9f) return empty('not-btf');
   const header = data.getUint32(4, true);
   const typeAt = header + data.getUint32(8, true);
@@ -85,24 +93,28 @@ function indexTypes(bytes: Uint8Array, first: number, firstString: number): { in
   if (typeEnd > bytes.length || stringAt + stringLength > bytes.length || typeAt < 24) return empty('cut');
   // a type is 12 bytes at least
   const offsets = new Uint32Array(Math.floor((typeEnd - typeAt) / 12));
+  const namedBefore = new Uint32Array(offsets.length), lastNamed = new Uint32Array(PLACES);
   let count = 0;
   let status: BtfStatus = 'complete';
   for (let at = typeAt; at + 12 <= typeEnd; ) {
     const info = data.getUint32(at + 4, true);
-    const extra = EXTRA[(info >>> 24) & 0x1f];
-    if (extra === undefined) {
+    const kind = (info >>> 24) & 0x1f;
+    if (kind === 0 || kind > KIND.enum64) {
       status = 'unknown-kind';
       break;
     }
-    const next = at + 12 + extra(info & 0xffff);
+    const next = at + 12 + EXTRA[kind]! + EXTRA_EACH[kind]! * (info & 0xffff);
     if (next > typeEnd) {
       status = 'cut';
       break;
     }
+    const place = placeOf(data.getUint32(at, true));
+    namedBefore[count] = lastNamed[place]!;
     offsets[count++] = at;
+    lastNamed[place] = count;
     at = next;
   }
-  return { index: { bytes, view: data, offsets: offsets.subarray(0, count), first, stringAt, stringLength, firstString }, status };
+  return { index: { bytes, view: data, offsets: offsets.subarray(0, count), lastNamed, namedBefore, first, stringAt, stringLength, firstString }, status };
 }
 
 function view(top: Index, status: BtfStatus, parts: readonly Index[]): Btf {
@@ -135,15 +147,15 @@ function view(top: Index, status: BtfStatus, parts: readonly Index[]): Btf {
 
   const searchType = (kind: number, name: string): number | undefined => {
     const wanted = stringOffset(name);
-    const [one, other] = wanted;
-    if (one === undefined) return undefined;
-    for (const part of parts) {
-      const { view: data, offsets } = part;
-      for (let i = 0; i < offsets.length; i++) {
-        const at = offsets[i] ?? 0;
-        const named = data.getUint32(at, true);
-        if ((named === one || named === other) && kindOf(data.getUint32(at + 4, true)) === kind) return part.first + i;
+    for (const { view: data, offsets, lastNamed, namedBefore, first } of parts) {
+      let found: number | undefined;
+      for (const at of wanted) {
+        for (let i = (lastNamed[placeOf(at)] ?? 0) - 1; i >= 0; i = namedBefore[i]! - 1) {
+          const type = offsets[i]!;
+          if (data.getUint32(type, true) === at && kindOf(data.getUint32(type + 4, true)) === kind) found = Math.min(found ?? i, i);
+        }
       }
+      if (found !== undefined) return first + found;
     }
     return undefined;
   };
