@@ -11,6 +11,7 @@ import { recogniseForeign } from './foreign.ts';
 import { look, plainSummary, worthShowing } from './plain.ts';
 import { replay } from './replay.ts';
 import { cost, createOutput, jsonLine, type Summary } from './stream.ts';
+import { within } from './within.ts';
 
 export interface ReplayCommandOptions extends FilterOptions {
   readonly json?: boolean;
@@ -89,12 +90,4 @@ export async function replayCommand(path: string, options: ReplayCommandOptions)
   output.write(options.json === true ? jsonLine(summary) : plainSummary(summary, process.stdout, options.plain));
   await output.flush();
   if (options.failOnIncident === true && result.incidents.some((i) => i.severity !== 'info')) process.exitCode = EXIT.incident;
-}
-
-/** `--from`, `--to`: what is known of the host and the first answers (the baseline) stay. */
-function within(records: readonly RawRecord[], options: ReplayCommandOptions): readonly RawRecord[] {
-  if (options.from === undefined && options.to === undefined) return records;
-  const first = records[0]?.time ?? 0n;
-  const ns = (ms: number): bigint => first + BigInt(Math.round(ms * 1e6));
-  return records.filter((r) => r.record === 'host' || r.record === 'symbols' || r.record === 'answer' || ((options.from === undefined || r.time >= ns(options.from)) && (options.to === undefined || r.time <= ns(options.to))));
 }

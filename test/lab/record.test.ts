@@ -84,6 +84,22 @@ test('SIGKILL: everything up to the last second is there, with the same verdict'
   assert.deepEqual(read(path), { status: 'complete', count: 30, samples: 30 });
 });
 
+test('a replay writes the stream of the live run, byte for byte, but for what it cost', { skip, timeout: 60_000 }, async () => {
+  const path = join(folder, 'stream');
+  const r = record('-o', path);
+  await r.until(/"armed"/);
+  await send(10, 300, 0.05);
+  await flows();
+  await sleep(1_500);
+  r.child.kill('SIGINT');
+  assert.equal(await r.ended, 0, r.said());
+  const { stdout, status } = spawnSync(process.execPath, [main, 'replay', '--json', path], { encoding: 'utf8' });
+  assert.equal(status, 0);
+  const verdicts = (text: string): readonly string[] => text.split('\n').filter((l) => /^\{"type":"(incident|summary)"/.test(l)).map((l) => l.replace(/,"cost":\{[^}]*\}\}$/, '}'));
+  assert.ok(verdicts(r.said()).length >= 3);
+  assert.deepEqual(verdicts(stdout), verdicts(r.said()));
+});
+
 test('--max-size: a flood stays below it, the count is exact', { skip, timeout: 90_000 }, async () => {
   const path = join(folder, 'small');
   const r = record('-o', path, '--max-size', '64k');
