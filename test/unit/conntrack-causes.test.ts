@@ -224,6 +224,17 @@ test('INVALID in the middle of a connection: who deleted the entry (its second s
   assert.equal(f.remedies[0]?.undo, 'ip netns exec blue sysctl -w net.netfilter.nf_conntrack_tcp_loose=0');
 });
 
+test('INVALID since the kernel itself gave a silent connection up: the time-out is named where it is short', () => {
+  const silent = (seconds: string): FakeEvidence => {
+    const base = FIREWALL('0');
+    return { ...base, execs: [], answers: [...base.answers ?? [], sysctl('net/netfilter/nf_conntrack_tcp_timeout_established', seconds)], conntrackEvents: [changed('destroy', entry({ family: 4, protocol: 6, source: '10.0.1.2', destination: '10.0.2.2', sourcePort: 41_000, destinationPort: 8443 }), 0, -600)] };
+  };
+  const f = found(judged(invalidDrop, segment(0x10), silent('60')));
+  assert.match(f.explanation, /the kernel gave it up .*forgotten after 60 s of silence \(net\.netfilter\.nf_conntrack_tcp_timeout_established = 60\)/);
+  assert.match(f.remedies[1]?.command ?? '', /nf_conntrack_tcp_timeout_established=432000$/);
+  assert.doesNotMatch(found(judged(invalidDrop, segment(0x10), silent('432000'))).explanation, /of silence/);
+});
+
 test('INVALID by window, by another path, by checksum', () => {
   const listed = entry({ family: 4, protocol: 6, source: '10.0.1.2', destination: '10.0.2.2', sourcePort: 41_000, destinationPort: 8443 });
   const window = found(judged(invalidDrop, segment(0x10), { ...FIREWALL('1', [listed]), conntrackEvents: [] }));

@@ -120,6 +120,24 @@ test('forwarding off, on one interface or on all', () => {
   innocent(judged(forwarding, routed, dropIn(routed, 'r', { ...hit, symbol: 'ip6_forward', packet: packet('fd01::2', 'fd02::2') })));
 });
 
+test('an address that this host has lost: it is given back, forwarding would lead nowhere', () => {
+  const frame = { ethernet: { source: macOf(two, 'a', 'eth0'), destination: macOf(two, 'b', 'eth0'), type: 0x800 } };
+  const hit = dropIn(two, 'b', { reason: 'IP_INADDRERRORS', symbol: 'ip_error', device: 'eth0', from: 'eth0', packet: packet('10.0.0.1', '10.0.0.50', frame) });
+  const off: Answered[] = [[{ topic: 'sysctl', netns: two.netns('b'), argument: 'net/ipv4/conf/*/forwarding' }, 'net/ipv4/conf/all/forwarding = 0\nnet/ipv4/conf/eth0/forwarding = 0\n']];
+  const onLink: Answered = [{ topic: 'route-get', netns: two.netns('b'), argument: '10.0.0.50' }, '[{"dst":"10.0.0.50","dev":"eth0","prefsrc":"10.0.0.2","flags":[],"cache":[]}]'];
+  const had: Answered = [{ topic: 'address', netns: two.netns('b') }, '[{"ifindex":2,"ifname":"eth0","flags":[],"addr_info":[{"family":"inet","local":"10.0.0.50","prefixlen":24,"scope":"global"}]}]'];
+  const f = found(judged(forwarding, two, hit, [...off, onLink]));
+  assert.match(f.culprit.text, /10\.0\.0\.50 is not one of its addresses$/);
+  assert.equal(command(f), 'ip -n net-b addr add 10.0.0.50/24 dev eth0');
+  assert.match(found(judged(forwarding, two, hit, [...off, onLink], [had])).explanation, /had that address when the watch began and has lost it/);
+  // the sender learned its entry here: no wrong entry; one that somebody set, or a neighbour that has the address, is another matter
+  const entry = (state: string): Answered => [{ topic: 'neighbour', netns: two.netns('a') }, `[{"dst":"10.0.0.50","dev":"eth0","lladdr":"${macOf(two, 'b', 'eth0')}","state":["${state}"]}]`];
+  innocent(judged(otherHost, two, hit, [entry('REACHABLE')]));
+  found(judged(otherHost, two, hit, [entry('PERMANENT')]));
+  const own = dropIn(two, 'b', { reason: 'IP_INADDRERRORS', symbol: 'ip_error', device: 'eth0', from: 'eth0', packet: packet('10.0.0.1', '10.0.0.2', frame) });
+  innocent(judged(otherHost, two, own, [[{ topic: 'neighbour', netns: two.netns('a') }, `[{"dst":"10.0.0.2","dev":"eth0","lladdr":"${macOf(two, 'b', 'eth0')}","state":["PERMANENT"]}]`]]));
+});
+
 test('a frame to everyone is never forwarded: no matter that forwarding is off', () => {
   const all = world('forwarding-disabled');
   const hit = (destination: string) => found(judged(forwarding, all, dropIn(all, 'r', { reason: 'IP_INADDRERRORS', symbol: 'ip_error', device: 'eth0', from: 'eth0', packet: packet('10.0.1.2', '10.0.9.255', { ethernet: { source: macOf(all, 'a', 'eth0'), destination, type: 0x800 } }) })));

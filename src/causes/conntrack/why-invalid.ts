@@ -17,6 +17,8 @@ export interface WhyInvalid {
   readonly sure: boolean;
 }
 
+/** How long conntrack remembers a TCP connection on which nothing is sent, s; keepalives come after 7200 s by default (tcp(7)). */
+const ESTABLISHED = 'nf_conntrack_tcp_timeout_established', LEAST_IDLE_S = 7_200;
 const MINUTES_5 = 300_000_000_000n;
 
 export function whyInvalid(evidence: Evidence, drop: DropEvent): WhyInvalid {
@@ -56,14 +58,19 @@ function tcp(evidence: Evidence, drop: DropEvent, flags: number): WhyInvalid {
   }
   if ((flags & (RST | FIN)) !== 0 && gone?.author === undefined && (flags & RST) !== 0) return { id: 'reset', text: `It is a reset of ${flow}, for which conntrack has no entry (any more).`, lines: entryLine(evidence, undefined, gone), sure: true, remedies: [] };
   const loose = sysctlOf(evidence, drop.netns, 'nf_conntrack_tcp_loose');
+  const idle = gone !== undefined && gone.author === undefined ? sysctlOf(evidence, drop.netns, ESTABLISHED) : undefined;
+  const short = idle !== undefined && idle < LEAST_IDLE_S ? idle : undefined;
   const lost = whoDeleted(evidence, drop, gone);
   if (loose === 0) {
     return {
       id: 'midstream',
-      text: `Conntrack has no entry for ${flow}${lost === undefined ? '' : ` (${lost})`}, and since net.netfilter.nf_conntrack_tcp_loose is 0 it does not pick up a connection in its middle.`,
-      lines: [...entryLine(evidence, undefined, gone), { source: 'sysctl', text: 'net.netfilter.nf_conntrack_tcp_loose = 0' }],
+      text: `Conntrack has no entry for ${flow}${lost === undefined ? '' : ` (${lost})`}, and since net.netfilter.nf_conntrack_tcp_loose is 0 it does not pick up a connection in its middle.${short === undefined ? '' : ` Connections are forgotten after ${short} s of silence (net.netfilter.${ESTABLISHED} = ${short}).`}`,
+      lines: [...entryLine(evidence, undefined, gone), { source: 'sysctl', text: `net.netfilter.nf_conntrack_tcp_loose = 0${short === undefined ? '' : `, net.netfilter.${ESTABLISHED} = ${short}`}` }],
       sure: true,
-      remedies: [setting(evidence, drop, 'nf_conntrack_tcp_loose', 1, 0, 'Let conntrack pick up TCP connections in their middle.', 'low')],
+      remedies: [
+        setting(evidence, drop, 'nf_conntrack_tcp_loose', 1, 0, 'Let conntrack pick up TCP connections in their middle.', 'low'),
+        ...(short === undefined ? [] : [setting(evidence, drop, ESTABLISHED, 432_000, short, 'Let connections that are silent be remembered longer: five days is the default. Those that are forgotten already have to be made anew.', 'low')]),
+      ],
     };
   }
   return windowed(evidence, drop, listed, flags, lost);

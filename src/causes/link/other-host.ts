@@ -1,4 +1,4 @@
-import { findOwnerOfMac, namespaces } from '../../evidence/network/hosts.ts';
+import { findOwnerOfAddress, findOwnerOfMac, namespaces } from '../../evidence/network/hosts.ts';
 import { addresses, linkNamed, neighbours } from '../../evidence/network/read.ts';
 import { isLocalAddress } from '../../evidence/network/routing.ts';
 import { dropLine, isMulticastMac, symbolOf } from '../../evidence/network/words.ts';
@@ -94,6 +94,9 @@ function misdirected(drop: DropEvent, evidence: Evidence): Finding {
   const own = addresses(evidence, drop.netns);
   if (ethernet === undefined || ip === undefined || drop.interface === undefined) return NOT_APPLICABLE;
   if (isUnavailable(own)) return cannotTell(unavailableText(own), 'the addresses');
+  const local = isLocalAddress(evidence, drop.netns, ip.destination);
+  if (isUnavailable(local) ? local.unavailable === 'pending' : false) return cannotTell('the local addresses are still being read', 'the local routing table');
+  if (!isUnavailable(local) && local.local) return ruledOut(`${ip.destination} is an address of ${netnsText(evidence, drop.netns)} itself`);
   if (!own.some((a) => a.device === drop.interface && a.scope === 'global' && matchesPrefix(ip.destination, `${a.address}/${a.prefixLength}`))) return NOT_APPLICABLE;
   const owner = findOwnerOfMac(evidence, drop.netns, ethernet.source);
   if (owner === undefined) return NOT_APPLICABLE;
@@ -105,6 +108,10 @@ function misdirected(drop: DropEvent, evidence: Evidence): Finding {
   const at = netnsText(evidence, owner.netns);
   const where = netnsText(evidence, drop.netns);
   const permanent = entry.states.includes('PERMANENT');
+  // an entry that was learned says that this host has answered for the address: it had it then, and nobody else has it now
+  const elsewhere = permanent ? undefined : findOwnerOfAddress(evidence, drop.netns, ip.destination);
+  if (elsewhere !== undefined && isUnavailable(elsewhere) && elsewhere.unavailable === 'pending') return cannotTell(unavailableText(elsewhere), 'the addresses of the other namespaces');
+  if (!permanent && elsewhere === undefined) return ruledOut(`nobody else has ${ip.destination}, and the entry of the sender was learned here`);
   return {
     outcome: 'found', confidence: 0.98, severity: 'warning', identity: `${owner.netns}|${entry.address}|${entry.mac ?? ''}`,
     explanation: `Packets from ${ip.source} to ${ip.destination} reached ${drop.interface} in ${where}, which does not have that address and does not forward. Their frames were addressed to its MAC ${ethernet.destination}, for the sender in ${at} has the ${permanent ? 'permanent ' : ''}neighbour entry ${entry.address} lladdr ${entry.mac} on ${entry.device}. That MAC is not the one of ${ip.destination}.`,

@@ -4,7 +4,10 @@ import { isLocalAddress } from '../../evidence/network/routing.ts';
 import { addresses, routeGet, sysctls } from '../../evidence/network/read.ts';
 import { ipv4Conf, sysctlNumber, sysctlSet } from '../../evidence/network/sysctl.ts';
 import { dropLine, isMulticastMac, symbolOf } from '../../evidence/network/words.ts';
-import { netnsText } from '../../evidence/netns.ts';
+import { findOwnerOfAddress } from '../../evidence/network/hosts.ts';
+import { iproute, netnsText } from '../../evidence/netns.ts';
+import { matchesPrefix } from '../../base/inet.ts';
+import { shellQuote } from '../../base/text.ts';
 import type { Cause } from '../../model/cause.ts';
 import type { DropEvent } from '../../model/event.ts';
 import type { Evidence } from '../../model/evidence.ts';
@@ -75,6 +78,11 @@ function judge4(drop: DropEvent, evidence: Evidence, device: string, where: stri
       remedies: [{ text: 'Nothing need be done.', risk: 'low' }],
     };
   }
+  if (onLink) {
+    const elsewhere = findOwnerOfAddress(evidence, drop.netns, ip.destination);
+    if (elsewhere !== undefined && isUnavailable(elsewhere) && elsewhere.unavailable === 'pending') return cannotTell(unavailableText(elsewhere), 'the addresses of the other namespaces');
+    if (elsewhere === undefined) return addressLost(drop, evidence, device, lines);
+  }
   return {
     outcome: 'found',
     confidence: onLink ? 0.85 : drop.reason.name === 'IP_INADDRERRORS' ? 0.97 : 0.85,
@@ -84,6 +92,29 @@ function judge4(drop: DropEvent, evidence: Evidence, device: string, where: stri
     culprit: { kind: 'sysctl', text: single ? `${conf.key} forwarding = 0 on ${device}` : `net.ipv4.ip_forward = 0 (forwarding off, packets came in on ${device})`, name: single ? conf.key : 'net.ipv4.ip_forward', value: 0, effective: 0, interface: device },
     evidence: lines,
     remedies: single ? [one, all] : [all, one],
+  };
+}
+
+/** The destination belongs on the link that the packet came in by, it was sent to this host's MAC, and nobody has it: forwarding would lead nowhere. */
+function addressLost(drop: DropEvent, evidence: Evidence, device: string, lines: readonly EvidenceLine[]): Finding {
+  const ip = drop.packet.ip!;
+  const where = netnsText(evidence, drop.netns);
+  const own = addresses(evidence, drop.netns), before = addresses(evidence, drop.netns, 'before');
+  const had = !isUnavailable(before) && before.some((a) => a.address === ip.destination);
+  const prefix = isUnavailable(own) ? 32 : own.find((a) => a.device === device && matchesPrefix(ip.destination, `${a.address}/${a.prefixLength}`))?.prefixLength ?? 32;
+  const spec = `${ip.destination}/${prefix} dev ${shellQuote(device)}`;
+  return {
+    outcome: 'found',
+    confidence: had ? 0.97 : 0.88,
+    severity: 'warning',
+    identity: `address lost|${ip.destination}`,
+    explanation: `Packets from ${ip.source} to ${ip.destination} came in on ${device} in ${where}, which ${had ? 'had that address when the watch began and has lost it' : 'does not have that address'}. The sender takes this host for its owner, ${ip.destination} belongs on the very link the packets came by, and no namespace here has it. So they were dropped; forwarding them would lead nowhere.`,
+    culprit: { kind: 'interface', text: `${device} in ${where}: ${ip.destination} is not one of its addresses${had ? ' any more' : ''}`, interface: device, address: ip.destination },
+    evidence: [...lines, { source: 'ip address', text: `${ip.destination} is on no interface of ${where}` }],
+    remedies: [
+      { text: `Give ${where} the address ${had ? 'back' : 'if it is to have it'}.`, command: iproute(evidence, drop.netns, 'ip', `addr add ${spec}`), undo: iproute(evidence, drop.netns, 'ip', `addr del ${spec}`), risk: 'low' },
+      { text: `Or correct the destination at ${ip.source}, or its neighbour entry for ${ip.destination}.`, risk: 'low' },
+    ],
   };
 }
 

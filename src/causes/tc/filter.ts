@@ -1,4 +1,5 @@
 import { filterMatches } from '../../evidence/network/classify.ts';
+import { peerOf } from '../../evidence/network/hosts.ts';
 import { filters, links } from '../../evidence/network/read.ts';
 import { dropLine, inStack, symbolOf } from '../../evidence/network/words.ts';
 import { iproute, netnsText } from '../../evidence/netns.ts';
@@ -11,7 +12,7 @@ import type { Topic } from '../../model/question.ts';
 import type { Symptom } from '../../model/symptom.ts';
 import { isUnavailable, unavailableText } from '../../model/unavailable.ts';
 
-export const filterNeeds: readonly Topic[] = ['filter', 'link'];
+export const filterNeeds: readonly Topic[] = ['filter', 'link', 'address'];
 
 /** Judges a TC_INGRESS or TC_EGRESS drop: which filter, and whether its policer or its verdict did it. */
 export function judgeFilter(kind: 'policer-drop' | 'filter-drop', symptom: Symptom, evidence: Evidence): Finding {
@@ -65,11 +66,14 @@ function verdict(symptom: Extract<Symptom, { kind: 'drop' }>, evidence: Evidence
   const hang = f.direction === 'other' ? `parent ${f.parent ?? '1:'}` : direction;
   const remedies: Remedy[] = [];
   const target = f.actions.find((a) => a.kind === 'mirred')?.toDevice;
-  if (way === 'down' && target !== undefined) remedies.push({ text: `Bring up ${target}, to which the filter redirects.`, command: iproute(evidence, symptom.netns, 'ip', `link set ${shellQuote(target)} up`), undo: iproute(evidence, symptom.netns, 'ip', `link set ${shellQuote(target)} down`), risk: 'low' });
+  const aim = target === undefined ? undefined : all.find((l) => l.name === target);
+  const peer = way === 'down' && target !== undefined && aim?.up === true ? peerOf(evidence, symptom.netns, target) : undefined;
+  if (peer !== undefined && isUnavailable(peer) && peer.unavailable === 'pending') return cannotTell(unavailableText(peer), 'the other end of the device');
+  if (peer !== undefined && !isUnavailable(peer)) remedies.push({ text: `Bring up ${peer.link.name} in ${netnsText(evidence, peer.netns)}, the other end of ${target}, to which the filter redirects.`, command: iproute(evidence, peer.netns, 'ip', `link set ${shellQuote(peer.link.name)} up`), undo: iproute(evidence, peer.netns, 'ip', `link set ${shellQuote(peer.link.name)} down`), risk: 'low' });
+  else if (way === 'down' && target !== undefined && aim?.up !== true) remedies.push({ text: `Bring up ${target}, to which the filter redirects.`, command: iproute(evidence, symptom.netns, 'ip', `link set ${shellQuote(target)} up`), undo: iproute(evidence, symptom.netns, 'ip', `link set ${shellQuote(target)} down`), risk: 'low' });
   remedies.push({ text: 'Delete the filter. What it was for is lost with it: keep its definition (`tc filter show`).', command: iproute(evidence, symptom.netns, 'tc', `filter del dev ${shellQuote(device)} ${hang} pref ${f.preference}${f.handle === undefined || f.kind === 'u32' ? '' : ` handle ${f.handle} ${f.kind}`}`), risk: 'medium' });
-  const down = target === undefined ? undefined : all.find((l) => l.name === target);
   const why = way === 'police' ? 'More came than its policer lets through, and the policer drops the excess.'
-    : way === 'down' ? `It redirects packets to ${target}, which is ${down?.up === true ? 'without carrier' : 'down'}, so they are dropped.`
+    : way === 'down' ? `It redirects packets to ${target}, which is ${aim?.up === true ? 'without carrier' : 'down'}, so they are dropped.`
     : way === 'mirred' ? `It redirects packets to ${target}, which did not take them.`
     : way === 'nowhere' ? 'Its BPF program redirects packets to a device that does not exist, or is down.'
     : way === 'drop' ? `${matched ? 'The packet matches it, and its' : 'Its'} verdict is to drop.` : 'Its BPF program decides, and its verdict was to drop.';
