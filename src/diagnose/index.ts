@@ -11,7 +11,7 @@ import { counts, seenOften } from './counts.ts';
 import { draw, hashOf, incidentId, incidentKey, QUIET, rank, type Growing } from './incidents.ts';
 import { judge, type Verdict } from './judge.ts';
 import { signature } from './signature.ts';
-import { createSigns, type Sign } from './signs.ts';
+import { createSigns, MAX_VICTIMS as MAX_VICTIMS_OF_SIGN, type Sign } from './signs.ts';
 import { createStore, type View } from './store.ts';
 
 /**
@@ -185,9 +185,16 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     const own = incident.verdict.found.victims;
     if (own !== undefined) return own;
     const list = [...victimsNow(incident, now).values()].sort((a, b) => b.count - a.count);
-    // one victim alone suffered everything, also what was counted and not sampled
-    const only = list[0];
-    return list.length === 1 && only !== undefined && incident.signs.every((s) => s.victims.size <= 1) ? [{ ...only, count: total }] : list;
+    // all of them are known: together they suffered everything, also what was counted and not described
+    const seen = list.reduce((n, v) => n + v.count, 0);
+    if (list.length >= MAX_VICTIMS || seen === total || incident.signs.some((s) => s.victims.size >= MAX_VICTIMS_OF_SIGN)) return list;
+    let left = total, of = seen;
+    return list.map((victim) => {
+      const count = Math.min(left, Math.max(1, Math.round((left * victim.count) / of)));
+      left -= count;
+      of -= victim.count;
+      return { ...victim, count };
+    });
   };
 
   const victimsNow = (incident: Growing, now: Mono): ReadonlyMap<string, Victim> => {
@@ -197,9 +204,8 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
       for (const { symptom, count } of sign.victims.values()) {
         const view: View = store.view(sign.first, mono(0n), now);
         for (const victim of options.victims(view, symptom)) {
-          const key = JSON.stringify([victim.process?.pid, victim.flow, victim.errno]);
-          const known = merged.get(key);
-          merged.set(key, { ...(known ?? victim), count: (known?.count ?? 0) + count });
+          const { key, known } = same(merged, victim);
+          merged.set(key, { ...(known === undefined || (known.errno === undefined && victim.errno !== undefined) ? victim : known), count: (known?.count ?? 0) + count });
         }
         // who it was is not known yet: to be drawn again
         if (view.pending) mark(incident);
@@ -310,4 +316,23 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     },
     incidents: (now) => rank([...growing.values()].map((incident) => shown(incident, now))),
   };
+}
+
+/**
+ * The victim among those that are known: of one process and flow with one error. A packet whose failed call was counted and
+ * not described is that of the one whose was.
+ */
+function same(known: Map<string, Victim>, victim: Victim): { readonly key: string; readonly known?: Victim } {
+  const keyOf = (errno: string | undefined): string => JSON.stringify([victim.process?.pid, victim.flow, errno]);
+  const key = keyOf(victim.errno);
+  const exact = known.get(key);
+  if (exact !== undefined) return { key, known: exact };
+  if (victim.errno !== undefined) {
+    const without = known.get(keyOf(undefined));
+    if (without === undefined) return { key };
+    known.delete(keyOf(undefined));
+    return { key, known: without };
+  }
+  for (const [other, v] of known) if (v.process?.pid === victim.process?.pid && JSON.stringify(v.flow) === JSON.stringify(victim.flow)) return { key: other, known: v };
+  return { key };
 }

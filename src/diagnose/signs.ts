@@ -19,7 +19,7 @@ export interface Sign {
   /** The kernel-side counter that holds their exact number. */
   readonly countKey?: string;
   /** Distinct victims: flow, task and errno of samples, bounded. */
-  readonly victims: Map<string, { readonly symptom: Symptom; count: number }>;
+  readonly victims: Map<string, Sufferer>;
   /** The incident that it belongs to. */
   incident?: string;
   /** That incident is over, and it was not seen since. */
@@ -30,7 +30,15 @@ export interface Sign {
   judged: boolean;
 }
 
-const MAX_VICTIMS = 24;
+/** Who was hit, and how often: described, or counted on a CPU right behind one of theirs that was. */
+export interface Sufferer {
+  symptom: Symptom;
+  count: number;
+  /** Found to be the same as this one. */
+  same?: Sufferer;
+}
+
+export const MAX_VICTIMS = 24;
 /** Distinct signatures of one kernel-side counter that are told apart; a port scan's others share one sign. */
 const MAX_PER_COUNTER = 256;
 /** A failed call belongs to a drop of its own task at most this long before it. */
@@ -71,6 +79,9 @@ export function createSigns(limit: number): Signs {
 
   const perCounter = new Map<string, number>();
   const shares = new Map<string, Shares<string>>();
+  /** Whom the last symptom hit; and the last of each counter on each CPU that its own budget described. */
+  let hit: Sufferer | undefined;
+  const lastHit = new Map<string, Sufferer>();
   const sharesOf = (counter: string): Shares<string> => {
     const of = shares.get(counter) ?? createShares();
     if (of.seen === 0) shares.set(counter, of);
@@ -99,8 +110,9 @@ export function createSigns(limit: number): Signs {
     if (time > sign.last) sign.last = time;
     const victim = victimKey(symptom);
     const known = sign.victims.get(victim);
-    if (known !== undefined) known.count += 1;
-    else if (sign.victims.size < MAX_VICTIMS) sign.victims.set(victim, { symptom, count: 1 });
+    hit = known ?? { symptom, count: 0 };
+    hit.count += 1;
+    if (known === undefined && sign.victims.size < MAX_VICTIMS) sign.victims.set(victim, hit);
     changed.add(sign);
     return sign;
   };
@@ -110,12 +122,15 @@ export function createSigns(limit: number): Signs {
     changed.add(sign);
     for (const [key, victim] of sign.victims) {
       if (victim.symptom.kind !== 'drop' || victim.symptom.call !== undefined || !isTheirs(victim.symptom.drop)) continue;
-      const symptom = { ...victim.symptom, call };
+      victim.symptom = { ...victim.symptom, call };
       sign.victims.delete(key);
-      const better = victimKey(symptom);
+      const better = victimKey(victim.symptom);
       const known = sign.victims.get(better);
-      if (known === undefined) sign.victims.set(better, { symptom, count: victim.count });
-      else known.count += victim.count;
+      if (known === undefined) sign.victims.set(better, victim);
+      else {
+        known.count += victim.count;
+        victim.same = known;
+      }
       return;
     }
   };
@@ -146,6 +161,12 @@ export function createSigns(limit: number): Signs {
       const counter = countKey(drop);
       const sign = add({ kind: 'drop', netns: drop.netns, first: drop.time, drop }, drop.time, drop.length, counter);
       sharesOf(counter).add(drop, sign.key);
+      if (drop.newcomer !== true && drop.shed !== undefined && hit !== undefined) {
+        const key = `${drop.cpu}|${counter}`;
+        const before = lastHit.get(key);
+        if (before !== undefined) (before.same ?? before).count += drop.shed;
+        bounded(lastHit).set(key, hit);
+      }
       if (!drop.softirq) {
         bounded(lastDropOfTask).set(drop.task.tid, { sign, time: drop.time });
         bounded(lastDropOfProcess).set(`${drop.netns}|${drop.task.pid}`, { sign, time: drop.time });

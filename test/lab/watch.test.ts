@@ -188,6 +188,8 @@ print(n)`]);
     assert.deepEqual([a, b, c], [60_000, 100, 45_000]);
     assert.equal(of(9000) + of(9001) + of(9002), a + b + c, all);
     for (const [port, made] of [[9000, a], [9001, b], [9002, c]] as const) assert.ok(Math.abs(of(port) - made) <= (a + b + c) / 500, all); // whose the last few ms were is reckoned
+    // who suffered: each flood's one sender everything, once; the few are not lost in it
+    for (const port of [9000, 9002]) assert.deepEqual(found.filter((i) => i.culprit.text.includes(`--dport ${port} `)).flatMap((i) => i.victims.map((v) => [v.errno, v.count])), [['EPERM', of(port)]], all);
     const { stdout } = spawnSync(WHYDROP, ['stats', file, '--by', 'kind,destination_port', '--to', 'json'], { encoding: 'utf8' });
     if (stdout === '') return; // without the optional database
     const rows = stdout.trim().split('\n').map((line) => JSON.parse(line) as { kind: string; drops: string; failed_calls: string; bytes: string; described: string });
