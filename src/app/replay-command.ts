@@ -37,7 +37,7 @@ export function openRecording(path: string): readonly RawRecord[] {
   if (bytes.length === 0) throw new UsageError(`${path} is empty`);
   const foreign = recogniseForeign(bytes);
   if (foreign !== undefined) {
-    process.stderr.write(`${path} is a ${foreign.kind}: ${foreign.lacks.join('; ')}\n`);
+    process.stderr.write(`${path} is a ${foreign.kind}: ${foreign.lacks.join('; ')}; whydrop analyze judges it beside rules, counters and logs\n`);
     return foreign.records;
   }
   const { records, status, version } = readRecording(bytes);

@@ -11,9 +11,9 @@ interface Aside {
 
 const ADDRESS = '[\\da-f.:]+(?:\\/\\d{1,3})?';
 const ASIDES: readonly Aside[] = [
-  { format: 'ip route', instead: 'ip -j route show table all', line: new RegExp(`^(?:(?:unicast|local|broadcast|anycast|multicast|throw|unreachable|prohibit|blackhole) )?(?:default|${ADDRESS}) (?:via \\S+ )?dev \\S+ (?:table \\S+ )?(?:proto|scope|metric|src|expires|pref|onlink|linkdown)\\b.*$`) },
+  { format: 'ip route of some tables', instead: 'ip -j route show table all', line: new RegExp(`^(?:(?:unicast|local|broadcast|anycast|multicast|throw|unreachable|prohibit|blackhole) )?(?:default|${ADDRESS}) (?:via \\S+ )?dev \\S+ (?:table \\S+ )?(?:proto|scope|metric|src|expires|pref|onlink|linkdown)\\b.*$`) },
   { format: 'ip neigh', instead: 'ip -j neigh', line: new RegExp(`^${ADDRESS} dev \\S+ (?:lladdr [\\da-f:]+ )?(?:router |proxy |extern_learn )*[A-Z]+\\s*$`) },
-  { format: 'ip address', instead: 'ip -j address', line: /^(?:\d+: \S+: <[A-Z,_0-9-]*> .*|\s+(?:link\/\w+ .*|inet6? [\da-f.:]+\/\d+.*|valid_lft .*|altname .*|alias .*|veth .*|bridge .*|vlan .*|promiscuity .*))$/ },
+  { format: 'ip address of some devices', instead: 'ip -j address', line: /^(?:\d+: \S+: <[A-Z,_0-9-]*> .*|\s+(?:link\/\w+ .*|inet6? [\da-f.:]+\/\d+.*|valid_lft .*|altname .*|alias .*|veth .*|bridge .*|vlan .*|promiscuity .*))$/ },
   { format: 'ip rule', instead: 'ip -j rule', line: /^\d+:\s+from \S+ .*lookup \S+.*$/ },
   { format: 'ip netns', instead: 'lsns -t net', line: /^\S+ \(id: \d+\)$/ },
   { format: 'ss -s', line: /^(?:Total: \d+.*|TCP:\s+\d+ \(estab.*|Transport\s+Total\s+IP.*|(?:RAW|UDP|TCP|INET|FRAG)\s+\d+\s+\d+\s+\d+\s*|\*\s+\d+\s+-\s+-\s*)$/ },

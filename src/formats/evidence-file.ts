@@ -7,6 +7,7 @@ import { readDropTools } from './drop-tools.ts';
 import type { EvidenceRecord, Reading } from './evidence-record.ts';
 import { readFtrace } from './ftrace-text.ts';
 import { readHost } from './host-text.ts';
+import { readIpText } from './ip-text.ts';
 import { readKernelConfig } from './kernel-config.ts';
 import { readDropFilter } from './kfree-filter.ts';
 import { readListings } from './listing-json.ts';
@@ -34,7 +35,7 @@ export interface EvidenceFile {
 
 /** In this order: what has the strictest grammar first. A line belongs to the first that understands it. */
 const READERS: readonly ((lines: readonly string[]) => Reading)[] = [
-  readDropJson, readFtrace, readDropTools, readRetisText, readConntrack, readCounters, readRules, readListings, readDropFilter, readKernelConfig, readKernelLog, readHost, readAsides, readLog,
+  readDropJson, readFtrace, readDropTools, readRetisText, readConntrack, readCounters, readRules, readListings, readDropFilter, readKernelConfig, readKernelLog, readHost, readIpText, readAsides, readLog,
 ];
 
 const HEADING = /^(?:={2,}>? (.{1,200}?)(?: <?={2,})?|-- (.{1,200}?)|#{2,} (.{1,200}))$/;
@@ -117,7 +118,7 @@ export function formatName(record: EvidenceRecord): string {
     case 'kernel': return 'kernel release';
     case 'netns': return 'lsns';
     case 'remark': return 'remarks';
-    case 'listing': return record.topic === 'qdisc' ? 'tc -j qdisc' : `ip -j ${record.topic.replace('6', ' (IPv6)')}`;
+    case 'listing': return record.fromText === true ? `ip ${record.topic.replace('6', ' (IPv6)')}` : record.topic === 'qdisc' ? 'tc -j qdisc' : `ip -j ${record.topic.replace('6', ' (IPv6)')}`;
     case 'aside': return `${record.format}, not used${record.instead === undefined ? '' : ` (collect ${record.instead})`}`;
   }
 }

@@ -94,7 +94,7 @@ export type EvidenceRecord =
   | { readonly kind: 'kernel'; readonly line: number; readonly release: string }
   /** A network namespace by its inode number, from lsns; the name is empty where it is bound to no file of `ip netns`. */
   | { readonly kind: 'netns'; readonly line: number; readonly inode: number; readonly name: string }
-  | { readonly kind: 'listing'; readonly line: number; readonly topic: ListingTopic; readonly text: string }
+  | { readonly kind: 'listing'; readonly line: number; readonly topic: ListingTopic; /** JSON. */ readonly text: string; /** It was made of text for people. */ readonly fromText?: boolean }
   /** Known output that is not used in this shape; `instead`: the command whose output would be. */
   | { readonly kind: 'aside'; readonly line: number; readonly format: string; readonly instead?: string }
   /** A sentence on what a tool saw that is no lost packet by itself. */

@@ -1,4 +1,5 @@
 import type { EvidenceRecord, ListingTopic, Reading } from './evidence-record.ts';
+import { isLoopback, isWhole } from './ip-text.ts';
 import { isObject, type Json } from './json-fields.ts';
 
 /**
@@ -13,9 +14,11 @@ export function readListings(lines: readonly string[]): Reading {
     const found = listAt(lines, i);
     const topic = found === undefined ? undefined : topicOf(found.list);
     if (found === undefined || topic === undefined) continue;
-    if (topic === 'route') records.push(...byFamily(found.list, i + 1));
-    else records.push({ kind: 'listing', line: i + 1, topic, text: found.text });
     for (let k = i; k < found.to; k++) if (lines[k] !== '') taken.push(k);
+    const part = partOf(topic, found.list);
+    if (part !== undefined) records.push({ kind: 'aside', line: i + 1, ...part });
+    else if (topic === 'route') records.push(...byFamily(found.list, i + 1));
+    else records.push({ kind: 'listing', line: i + 1, topic, text: found.text });
     i = found.to - 1;
   }
   return { records, taken };
@@ -54,6 +57,13 @@ function topicOf(list: readonly Json[]): ListingTopic | undefined {
   if (has('kind', 'handle') && (has('root') || has('parent')) && has('options')) return 'qdisc';
   if (has('dst', 'dev', 'state') && Array.isArray(one['state'])) return 'neighbour';
   if (has('dst', 'flags') && Array.isArray(one['flags']) && (has('dev') || has('gateway') || has('nexthops') || has('type'))) return 'route';
+  return undefined;
+}
+
+/** Of one table or one device: what is not in it may be there all the same. */
+function partOf(topic: ListingTopic, list: readonly Json[]): { readonly format: string; readonly instead: string } | undefined {
+  if (topic === 'route' && !list.some(isWhole)) return { format: 'ip -j route of some tables', instead: 'ip -j route show table all' };
+  if ((topic === 'link' || topic === 'address') && !list.some(isLoopback)) return { format: `ip -j ${topic} of some devices`, instead: `ip -j ${topic}` };
   return undefined;
 }
 

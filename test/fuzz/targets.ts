@@ -3,6 +3,7 @@ import { gunzipSync } from 'node:zlib';
 import { analyse } from '../../src/app/analyze/judge.ts';
 import { traceDatEvidence } from '../../src/app/analyze/trace-dat.ts';
 import { recogniseForeign } from '../../src/app/foreign.ts';
+import { readIpText } from '../../src/formats/ip-text.ts';
 import { isTraceDat } from '../../src/formats/trace-dat.ts';
 import { mono, netnsInode } from '../../src/base/brand.ts';
 import { recogniseLogLine } from '../../src/formats/app-log.ts';
@@ -186,6 +187,7 @@ export const TARGETS: readonly Target[] = [
   words('proc-sockets', ['  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n   1: 00000000:0001 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 25821 2 0000000000000000 0\n'], decodeProcSockets),
   words('log-line', [...LOG_LINES, ...EVIDENCE.flatMap((t) => t.split('\n')).filter((l, i) => l !== '' && i % 9 === 0).slice(0, 40)], recogniseLogLine),
   words('evidence', [...EVIDENCE, ...TOOLS, ...TOOL_JSON, ...TOOL_TEXT], (t) => recogniseEvidence('fuzz.txt', t)),
+  words('ip-text', [text('analyze/sosreport-6.1/sos_commands/networking/ip_route_show_table_all'), text('analyze/sosreport-6.1/sos_commands/networking/ip_-d_address'), '0:\tfrom all lookup local\n200:\tnot from all fwmark 0xca6c/0xffff lookup 51820\ndefault proto static\n\tnexthop via 198.51.100.1 dev eth1 weight 1\n203.0.113.0/24 via inet6 fe80::1 dev eth0 mtu 1400\n'], (t) => readIpText(t.split('\n')).records.map((r) => (r.kind !== 'listing' ? r : [decodeRoutes(r.text, 4), decodeRules(r.text, 4), decodeAddresses(r.text), decodeLinks(r.text)]))),
   words('analyse', [...TOOL_JSON, ...TOOL_TEXT, ...TOOLS.filter((_, i) => i % 4 === 0)].map((t) => t.slice(0, 2500)), (t) => analyse([recogniseEvidence('fuzz.txt', t), recogniseEvidence('rules.json', RULES_JSON)])),
 ];
 

@@ -22,10 +22,10 @@ test('each file is recognised by what is in it, or is said to be of no use, with
     'proc/net/snmp': '/proc/net/snmp', 'proc/net/sockstat': '/proc/net/sockstat, not used', 'proc/net/softnet_stat': '/proc/net/softnet_stat', 'proc/net/stat/nf_conntrack': '/proc/net/stat/nf_conntrack', ps: 'ps',
     'route.json': 'ip -j route, ip -j route (IPv6)', 'rule.json': 'ip -j rule', 'rules.json': 'rules (nft -j)', 'sos_commands/kernel/dmesg': 'dmesg, kernel release', 'sos_commands/kernel/sysctl_-a': 'sysctl',
     'sos_commands/networking/conntrack_-L': 'conntrack -L', 'sos_commands/networking/conntrack_-S': 'conntrack -S', 'sos_commands/networking/ethtool_-S_va': 'ethtool -S, not used',
-    'sos_commands/networking/ip_-d_address': 'ip address, not used (collect ip -j address)', 'sos_commands/networking/ip_-s_-d_link': 'ip -s link', 'sos_commands/networking/ip_neigh_show': 'ip neigh, not used (collect ip -j neigh)',
-    'sos_commands/networking/ip_netns': 'ip netns, not used (collect lsns -t net)', 'sos_commands/networking/ip_netns_exec_peer_ip_-s_link': 'ip -s link', 'sos_commands/networking/ip_netns_exec_peer_ip_address': 'ip address, not used (collect ip -j address)',
+    'sos_commands/networking/ip_-d_address': 'ip address', 'sos_commands/networking/ip_-s_-d_link': 'ip -s link', 'sos_commands/networking/ip_neigh_show': 'ip neigh, not used (collect ip -j neigh)',
+    'sos_commands/networking/ip_netns': 'ip netns, not used (collect lsns -t net)', 'sos_commands/networking/ip_netns_exec_peer_ip_-s_link': 'ip -s link', 'sos_commands/networking/ip_netns_exec_peer_ip_address': 'ip address',
     'sos_commands/networking/ip_netns_exec_peer_iptables-save': '', 'sos_commands/networking/ip_netns_exec_peer_nft_list_ruleset': '', 'sos_commands/networking/ip_netns_exec_peer_ss_-s': 'ss -s, not used',
-    'sos_commands/networking/ip_route_show_table_all': 'ip route, not used (collect ip -j route show table all)', 'sos_commands/networking/iptables-save': '', 'sos_commands/networking/iptables_-vnxL': 'rules (iptables -L)',
+    'sos_commands/networking/ip_route_show_table_all': 'ip route, ip route (IPv6)', 'sos_commands/networking/iptables-save': '', 'sos_commands/networking/iptables_-vnxL': 'rules (iptables -L)',
     'sos_commands/networking/nft_list_ruleset': 'rules (nft)', 'sos_commands/networking/nstat_-zas': 'nstat', 'sos_commands/networking/ss_-peaonmi': 'ss, not used (collect ss -p as root)', 'sos_commands/networking/ss_-s': 'ss -s, not used',
     'sos_commands/networking/tc_-s_qdisc_show': 'tc -s qdisc, not used (collect tc -s -j qdisc)', uname: 'kernel release', uptime: '/proc/uptime, not used',
   });

@@ -1,7 +1,7 @@
 import { mono, type Mono, type Netns } from '../../base/brand.ts';
 import { decodeConntrackStat, totalOf } from '../../formats/nf-conntrack-stat.ts';
 import { countersIn, statOfConntrackS } from '../../formats/counter-text.ts';
-import type { CounterName, EvidenceRecord, RuleTool } from '../../formats/evidence-record.ts';
+import type { CounterName, EvidenceRecord, ListingTopic, RuleTool } from '../../formats/evidence-record.ts';
 import { decodeNetDev } from '../../formats/net-dev.ts';
 import { droppersIn } from '../../formats/rule-text.ts';
 import { decodeSnmp } from '../../formats/snmp.ts';
@@ -69,10 +69,12 @@ export function answersOf(collected: Collected, clocks: Clocks, span: Span): rea
     else if (record.tool === 'nft') add(end, { topic: 'nft', netns }, droppersIn('nft', record.text).length === 0 ? nftJsonOf(record.text) : { unavailable: 'malformed', what: 'reading the nft rules', why: 'they were collected as text, which is made for people', fix: 'collect nft -j list ruleset' });
     else if (record.tool === 'iptables-save') add(end, { topic: saveTopic(record.text), netns }, record.text);
   }
-  const linked = new Set(collected.of('listing').flatMap((l) => (l.record.topic === 'link' ? [l.netns ?? collected.home] : [])));
-  for (const { record, netns = collected.home } of collected.of('listing')) {
+  const listings = collected.of('listing');
+  const known = (topic: ListingTopic, netns: Netns, text: boolean): boolean => listings.some((l) => l.record.topic === topic && (l.netns ?? collected.home) === netns && (text || l.record.fromText !== true));
+  for (const { record, netns = collected.home } of listings) {
+    if (record.fromText === true && known(record.topic, netns, false)) continue; // the same for people
     add(end, { topic: record.topic, netns }, record.text);
-    if (record.topic === 'address' && !linked.has(netns)) add(end, { topic: 'link', netns }, record.text); // it holds the links, too
+    if (record.topic === 'address' && !known('link', netns, true)) add(end, { topic: 'link', netns }, record.text); // it holds the links, too
   }
   // one file each, and all interfaces at once: both are asked for
   const settings = new Map<string, { readonly netns: Netns; readonly argument: string; lines: string[] }>();
@@ -90,10 +92,10 @@ export function answersOf(collected: Collected, clocks: Clocks, span: Span): rea
   for (const { netns, argument, lines } of settings.values()) add(end, { topic: 'sysctl', netns, argument }, `${lines.join('\n')}\n`);
   const log = collected.of('kernel-log').filter((l) => l.record.seconds !== undefined);
   if (log.length > 0) add(end, { topic: 'kernel-log' }, log.map((l) => `[${l.record.seconds!.toFixed(6)}] ${l.record.text}`).join('\n'));
-  const known = new Map<number, { comm: string; cmdline: string }>();
-  for (const { record } of collected.of('socket')) known.set(record.pid, { comm: record.comm, cmdline: '' });
-  for (const { record } of collected.of('process')) known.set(record.pid, { comm: /^\[?(?:\S*\/)?([^\s/\]]{1,15})/.exec(record.command)?.[1] ?? '?', cmdline: record.command.startsWith('[') ? '' : record.command });
-  for (const [pid, facts] of known) add(end, { topic: 'process', argument: String(pid) }, JSON.stringify({ pid, ...facts }));
+  const named = new Map<number, { comm: string; cmdline: string }>();
+  for (const { record } of collected.of('socket')) named.set(record.pid, { comm: record.comm, cmdline: '' });
+  for (const { record } of collected.of('process')) named.set(record.pid, { comm: /^\[?(?:\S*\/)?([^\s/\]]{1,15})/.exec(record.command)?.[1] ?? '?', cmdline: record.command.startsWith('[') ? '' : record.command });
+  for (const [pid, facts] of named) add(end, { topic: 'process', argument: String(pid) }, JSON.stringify({ pid, ...facts }));
   return answers;
 }
 

@@ -32,7 +32,8 @@ export function citing(collected: Collected): Cite {
     }
     const topic = LISTED.find(([words]) => words.test(source))?.[1];
     if (topic !== undefined) {
-      const one = collected.of('listing').find((l) => mine(l.netns) && l.record.topic.startsWith(topic));
+      const fit = collected.of('listing').filter((l) => mine(l.netns) && l.record.topic.startsWith(topic));
+      const one = fit.find((l) => l.record.fromText !== true) ?? fit[0];
       return one === undefined ? undefined : originText({ file: one.file, line: one.record.line });
     }
     if (source === 'kernel log') {
