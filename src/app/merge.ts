@@ -2,9 +2,9 @@ import { assertNever } from '../base/assert.ts';
 import { mono, netnsInode, type Mono, type Netns } from '../base/brand.ts';
 import { printable } from '../base/text.ts';
 import type { HostRecord, MissedRecord, RawRecord } from '../model/record.ts';
-import { commonClock, joinedHostname, type OnCommonClock, type Recorded } from './common-clock.ts';
+import { commonClock, hostnamesOf, joinedHostname, type OnCommonClock, type Recorded } from './common-clock.ts';
 import { EnvironmentError, UsageError } from './exit.ts';
-import { moved } from './moved-record.ts';
+import { moved, relocated } from './moved-record.ts';
 import { openRecording } from './replay-command.ts';
 import { writeRecording } from './write-recording.ts';
 
@@ -50,7 +50,11 @@ export function merge(sources: readonly Source[]): Merged {
   const again = hosts.find((h, i) => hosts.some((o, j) => j < i && sameRecords(h.records, o.records)));
   if (again !== undefined) throw new UsageError(`${again.name} is there twice: the same recording would be counted twice`);
 
+  const inside = hosts.find((h) => hosts.some((o) => o !== h && hostnamesOf(o.host.hostname).length > 1 && hostnamesOf(o.host.hostname).some((n) => hostnamesOf(h.host.hostname).includes(n))));
+  if (inside !== undefined) throw new UsageError(`${inside.name} is of a host that another of the recordings was merged from: its losses would be counted twice; merge all at once`);
+
   const clocks = sinceTheBeginning(hosts, commonClock(hosts));
+  const boots = [...new Set(hosts.map((h) => h.host.bootId))];
   const sameBoot = (a: HostRecord): boolean => a.bootId === lead.host.bootId;
   const taken = new Set<number>();
   const merged: RawRecord[] = [];
@@ -87,7 +91,7 @@ export function merge(sources: readonly Source[]): Merged {
       if (record.record === 'tick' && record.last === true && i > 0) continue;
       if (record.time < first) first = record.time;
       if (record.time > last) last = record.time;
-      merged.push(moved(record, move, space));
+      merged.push(relocated(moved(record, move, space), -CODE_ROOM * BigInt(boots.indexOf(host.bootId))));
     }
     out.push({ name, hostname: host.hostname, clock, renumbered, first: move(first), last: move(last) });
   });
@@ -103,6 +107,9 @@ export function merge(sources: readonly Source[]): Merged {
   const notes = out.filter((h) => h.clock.how.by !== 'same-clock').map((h): MissedRecord => ({ record: 'missed', time: begin, source: 'clock', count: 0, text: `${h.hostname} on the time line of ${lead.host.hostname}: ${clockWords(h.clock)}` }));
   return { records: [host, ...notes, ...body, { record: 'tick', time: end, last: true }], hosts: out };
 }
+
+/** Kernel and modules lie within two GB; so far apart the code of two hosts is put. */
+const CODE_ROOM = 1n << 36n;
 
 /** What happened before the first host was booted has no time on its clock: then all are told on a clock that began earlier. */
 function sinceTheBeginning(hosts: readonly Recorded[], clocks: readonly OnCommonClock[]): readonly OnCommonClock[] {
@@ -156,7 +163,7 @@ export function mergeCommand(paths: readonly string[], options: { readonly outpu
   writeRecording(options.output, records);
   for (const [i, h] of hosts.entries()) {
     const clock = i === 0 ? 'gives the clock' : clockWords(h.clock);
-    process.stderr.write(`${h.name}: ${printable(h.hostname)}, ${(Number(h.last - h.first) / 1e9).toFixed(1)} s; ${clock}${h.renumbered > 0 ? `; ${h.renumbered} namespaces have new numbers` : ''}\n`);
+    process.stderr.write(`${h.name}: ${printable(h.hostname)}, ${(Number(h.last - h.first) / 1e9).toFixed(1)} s; ${clock}${h.renumbered > 0 ? `; ${counted(h.renumbered, 'namespace')} got another number` : ''}\n`);
   }
   process.stderr.write(`wrote ${options.output}\n`);
 }

@@ -1,5 +1,5 @@
 import { mono, type Mono, type Netns } from '../base/brand.ts';
-import { COUNT_KEY, COUNT_ROW, CALL, DROP, EXEC } from '../bpf/layout.ts';
+import { COUNT_KEY, COUNT_ROW, CALL, DROP, EXEC, STACK_FRAMES } from '../bpf/layout.ts';
 import type { RawRecord } from '../model/record.ts';
 
 export type Move = (time: Mono) => Mono;
@@ -31,3 +31,32 @@ function patched(bytes: Uint8Array, size: number, timeAt: number, netnsAt: numbe
   v.setUint32(netnsAt, space(v.getUint32(netnsAt, true)), true);
   return made;
 }
+
+/**
+ * A record with its places in kernel code moved: each kernel lies elsewhere, and the names of one host's functions are not to be
+ * taken for what is at the same address of another.
+ */
+export function relocated(record: RawRecord, by: bigint): RawRecord {
+  if (by === 0n) return record;
+  const to = (address: bigint): bigint => (address < KERNEL ? address : BigInt.asUintN(64, address + by));
+  switch (record.record) {
+    case 'symbols': return { ...record, text: record.text.replace(/^[0-9a-f]{16}(?= )/gm, (address) => to(BigInt(`0x${address}`)).toString(16).padStart(16, '0')) };
+    case 'drop-sample': {
+      if (record.bytes.length < DROP.size) return record;
+      const bytes = Uint8Array.from(record.bytes);
+      const v = new DataView(bytes.buffer);
+      for (const at of [DROP.location, ...Array.from({ length: STACK_FRAMES }, (_, i) => DROP.stack + 8 * i)]) v.setBigUint64(at, to(v.getBigUint64(at, true)), true);
+      return { ...record, bytes };
+    }
+    case 'drop-counts': {
+      const bytes = Uint8Array.from(record.bytes);
+      const v = new DataView(bytes.buffer);
+      for (let at = COUNT_KEY.location; at + COUNT_ROW.size <= bytes.length; at += COUNT_ROW.size) v.setBigUint64(at, to(v.getBigUint64(at, true)), true);
+      return { ...record, bytes };
+    }
+    default: return record;
+  }
+}
+
+/** Below are addresses of programs, and 0 where the kernel hides its own. */
+const KERNEL = 0xffff_0000_0000_0000n;

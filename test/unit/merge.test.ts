@@ -6,7 +6,7 @@ import { mono, netnsInode } from '../../src/base/brand.ts';
 import { CALL, kindWord, RECORD_KIND } from '../../src/bpf/layout.ts';
 import { judged } from '../../src/app/judged.ts';
 import { merge } from '../../src/app/merge.ts';
-import { moved } from '../../src/app/moved-record.ts';
+import { moved, relocated } from '../../src/app/moved-record.ts';
 import type { RawRecord } from '../../src/model/record.ts';
 import { redactedForSharing } from '../../src/app/redact.ts';
 import { readRecording } from '../../src/recording/file.ts';
@@ -172,4 +172,25 @@ test('bytes that are damaged give no exception, and no clock that claims to be s
     const { how } = hosts[1]!.clock;
     assert.ok(how.by !== 'packets' || (how.uncertainty > 0n && how.pairs.there + how.pairs.back > how.pairs.contradicting));
   }), { numRuns: 40 });
+});
+
+test('each host has its own kernel: its functions keep their names wherever the other kernel lies', () => {
+  const a = real('a'), b = real('b');
+  const symbol = (records: readonly RawRecord[], name: string): bigint => BigInt(`0x${new RegExp(`^([0-9a-f]{16}) \\S+ \\S ${name}$`, 'm').exec(records.flatMap((r) => (r.record === 'symbols' ? [r.text] : [])).join('\n'))![1]!}`);
+  const places = (records: readonly RawRecord[]): readonly string[] =>
+    judged(records, ALL).exported.events.flatMap(({ event: e }) => (e.kind === 'drop' ? [[e.place, ...e.stack].map((p) => `${p.name}+${p.offset}`).join(' ')] : [])).sort();
+  const apart = [...places(a.records), ...places(b.records)].sort();
+  assert.ok(apart.length === 54 && apart.every((p) => /^\w+\+\d+ /.test(p)));
+  // b's kernel so that one of its functions begins in the middle of another one of a's
+  for (const [ofA, ofB] of [['tcp_v4_rcv', 'nf_hook_slow'], ['ip_protocol_deliver_rcu', 'ip_local_deliver'], ['__udp4_lib_rcv', 'tcp_v4_rcv']] as const) {
+    const by = symbol(a.records, ofA) + 0x20n - symbol(b.records, ofB);
+    const near = { ...b, records: b.records.map((r) => relocated(r, by)) };
+    assert.deepEqual(places(merge([a, near]).records), apart, `${ofB} in ${ofA}`);
+    assert.deepEqual(places(merge([near, a]).records), apart);
+  }
+});
+
+test('a joint recording is not joined with one of its own', () => {
+  const joint = { name: 'joint', records: merge([real('a'), real('b')]).records };
+  assert.throws(() => merge([joint, real('b')]), /b is of a host that another of the recordings was merged from/);
 });
