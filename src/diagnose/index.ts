@@ -11,8 +11,9 @@ import { counts, seenOften } from './counts.ts';
 import { draw, hashOf, incidentId, incidentKey, QUIET, rank, type Growing } from './incidents.ts';
 import { judge, type Verdict } from './judge.ts';
 import { signature } from './signature.ts';
-import { createSigns, MAX_VICTIMS as MAX_VICTIMS_OF_SIGN, type Sign } from './signs.ts';
+import { createSigns, type Sign } from './signs.ts';
 import { createStore, type View } from './store.ts';
+import { shareOut, victimsOf } from './victims.ts';
 
 /**
  * From events to verdicts. Fed with events in order; {@link Diagnosis.judge} is called now and then, gives back what
@@ -58,7 +59,6 @@ const MOST_ALIKE = 8;
 const MAX_SIGNS = 8_000;
 /** Of more, those that are over longest are given up: they have been given out. */
 const MAX_INCIDENTS = 2_000;
-const MAX_VICTIMS = 50;
 const MAX_ALIKE = 65_536;
 
 export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
@@ -181,44 +181,19 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     }
   };
 
-  const victimsOf = (incident: Growing, total: number, now: Mono): readonly Victim[] => {
-    const own = incident.verdict.found.victims;
-    if (own !== undefined) return own;
-    const list = [...victimsNow(incident, now).values()].sort((a, b) => b.count - a.count);
-    // all of them are known: together they suffered everything, also what was counted and not described
-    const seen = list.reduce((n, v) => n + v.count, 0);
-    if (list.length >= MAX_VICTIMS || seen === total || incident.signs.some((s) => s.victims.size >= MAX_VICTIMS_OF_SIGN)) return list;
-    let left = total, of = seen;
-    return list.map((victim) => {
-      const count = Math.min(left, Math.max(1, Math.round((left * victim.count) / of)));
-      left -= count;
-      of -= victim.count;
-      return { ...victim, count };
+  const victimsNow = (incident: Growing, now: Mono): ReadonlyMap<string, Victim> =>
+    victimsOf(incident, (sign, symptom) => {
+      const view: View = store.view(sign.first, mono(0n), now);
+      const victims = options.victims(view, symptom);
+      // who it was is not known yet: to be drawn again
+      if (view.pending) mark(incident);
+      return victims;
     });
-  };
-
-  const victimsNow = (incident: Growing, now: Mono): ReadonlyMap<string, Victim> => {
-    const merged = new Map<string, Victim>(incident.known);
-    for (const sign of incident.signs) {
-      if (merged.size >= MAX_VICTIMS) break;
-      for (const { symptom, count } of sign.victims.values()) {
-        const view: View = store.view(sign.first, mono(0n), now);
-        for (const victim of options.victims(view, symptom)) {
-          const { key, known } = same(merged, victim);
-          merged.set(key, { ...(known === undefined || (known.errno === undefined && victim.errno !== undefined) ? victim : known), count: (known?.count ?? 0) + count });
-        }
-        // who it was is not known yet: to be drawn again
-        if (view.pending) mark(incident);
-        if (merged.size >= MAX_VICTIMS) break;
-      }
-    }
-    return merged;
-  };
 
   const shown = (incident: Growing, now: Mono): Incident => {
     const tally = { ...counts(incident, signs.shares, store.exact), seen: seenOften(incident) };
     const name = options.host.netnsNames.get(incident.netns);
-    return draw(incident, tally, victimsOf(incident, tally.count, now), now, iso, name);
+    return draw(incident, tally, incident.verdict.found.victims ?? shareOut(victimsNow(incident, now), incident, tally.count), now, iso, name);
   };
 
   return {
@@ -316,23 +291,4 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     },
     incidents: (now) => rank([...growing.values()].map((incident) => shown(incident, now))),
   };
-}
-
-/**
- * The victim among those that are known: of one process and flow with one error. A packet whose failed call was counted and
- * not described is that of the one whose was.
- */
-function same(known: Map<string, Victim>, victim: Victim): { readonly key: string; readonly known?: Victim } {
-  const keyOf = (errno: string | undefined): string => JSON.stringify([victim.process?.pid, victim.flow, errno]);
-  const key = keyOf(victim.errno);
-  const exact = known.get(key);
-  if (exact !== undefined) return { key, known: exact };
-  if (victim.errno !== undefined) {
-    const without = known.get(keyOf(undefined));
-    if (without === undefined) return { key };
-    known.delete(keyOf(undefined));
-    return { key, known: without };
-  }
-  for (const [other, v] of known) if (v.process?.pid === victim.process?.pid && JSON.stringify(v.flow) === JSON.stringify(victim.flow)) return { key: other, known: v };
-  return { key };
 }
