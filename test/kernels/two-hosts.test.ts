@@ -23,7 +23,7 @@ test('two hosts, two clocks: merge finds how far they are apart, and each failur
   const files = [readFileSync(join(a.out, 'a.whydrop')), readFileSync(join(b.out, 'b.whydrop'))] as const;
   const { said, measured, clock } = holdsTo(a.file('clocks.json'), ...files);
   t.diagnostic(`± ${said.toFixed(2)} ms was said, ± ${measured.toFixed(2)} ms was measured; the wall clocks were ${Number(clock.wallAhead) / 1e9} s apart`);
-  assert.ok(Math.abs(Number(clock.wallAhead) / 1e9 - 37) < 5, 'as they were set');
+  assert.ok(Math.abs(Number(clock.wallAhead) / 1e9 - 37) < 20, 'as they were set, but for who booted first');
   assert.ok(said < 50);
   const { incidents } = judged(merge([recorded('a', files[0]), recorded('b', files[1])]).records, { pid: [], protocol: [], port: [], address: [], cause: [] }).exported;
   const told = JSON.stringify(incidents.map((i) => [i.cause.id, i.culprit.text, i.where.netns.name, i.victims]));
