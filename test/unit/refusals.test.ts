@@ -12,6 +12,7 @@ import { cause as prohibit } from '../../src/causes/route/prohibit.ts';
 import { cause as unreachable } from '../../src/causes/route/unreachable.ts';
 import { cause as ttlExceeded } from '../../src/causes/ip/ttl-exceeded.ts';
 import { cause as mtuExceeded } from '../../src/causes/ip/mtu-exceeded.ts';
+import { cause as localSocket } from '../../src/causes/normal/local-socket.ts';
 import { cause as notJoined } from '../../src/causes/socket/multicast-not-joined.ts';
 import { decodeIgmp } from '../../src/formats/group-membership.ts';
 import { cause as noListener } from '../../src/causes/socket/no-listener.ts';
@@ -178,6 +179,10 @@ test('a group that was joined on another interface', () => {
   assert.equal(judge(9001).outcome, 'ruled-out'); //                                             nobody listens
   assert.equal(judge(5353).outcome, 'not-applicable'); //                                        mDNS goes everywhere
   assert.equal(judge(9000, IGMP.replace('030201EF', '040201EF')).outcome, 'ruled-out'); //       nobody has joined at all
+  // who binds to the group itself wants it, and has forgotten to join
+  const bound = (local: string, igmp: string) => judgedSocket(notJoined, drop('NOT_SPECIFIED', 'ip_rcv_finish_core', udp('10.0.0.1', 40000, '239.1.2.3', 9000), { incoming: 2 }), { answers: [...socketAnswers('udp', [{ local, port: 9000, state: 7, inode: 0 }]), links, [{ topic: 'proc', netns: ADDRESSES[0].netns!, argument: 'net/igmp' }, igmp]] });
+  assert.match(foundSocket(bound('239.1.2.3', IGMP.replace('030201EF', '040201EF'))).culprit.text, /bound to 239\.1\.2\.3, but has not joined it on eth0/);
+  assert.equal(bound('239.9.9.9', IGMP).outcome, 'ruled-out');
 });
 
 test('a tunnel without a route to its far end', () => {
@@ -231,4 +236,10 @@ test('pings to everyone are ignored by default, and are no sign of a missing rou
   const counted: DropCountEvent = { kind: 'drop-count', time: pings.first, place: { address: 1n as never, name: 'icmp_rcv', offset: 1 }, reason: { number: 3, name: 'INVALID_PROTO' }, netns: pings.netns, ifindex: 2, protocol: 0x800, packets: 5, bytes: 500 };
   assert.equal(noRoute.judge(pings, fakeEvidence({ answers, before: [snmp], host: { netnsNames: routed.names } })).outcome, 'found');
   innocent(noRoute.judge(pings, fakeEvidence({ answers, before: [snmp], dropCounts: [counted], host: { netnsNames: routed.names } })));
+});
+
+test('a capture whose buffer is full loses copies; a netlink message is no capture', () => {
+  const full = foundSocket(judgedSocket(localSocket, drop('PACKET_SOCK_ERROR', 'packet_rcv', udp('10.0.0.1', 40000, '10.0.0.2', 9000))));
+  assert.ok(full.severity === 'info' && /Its buffer was full.*went its way/.test(full.explanation), full.explanation);
+  assert.doesNotMatch(foundSocket(judgedSocket(localSocket, drop('NOT_SPECIFIED', 'netlink_broadcast_filtered', udp('10.0.0.1', 40000, '10.0.0.2', 9000)))).explanation, /buffer was full/);
 });

@@ -23,6 +23,8 @@ export const cause: Cause = {
     if (symptom.kind !== 'drop') return NOT_APPLICABLE;
     const { drop } = symptom;
     if (!PLACES.test(symbolOf(drop)) && !/^(UNIX_|PACKET_SOCK)/.test(drop.reason.name)) return NOT_APPLICABLE;
+    // a capture's filter that passes a packet by is no drop (packet_rcv): this one wanted it, and had no room
+    if (drop.reason.name === 'PACKET_SOCK_ERROR') return noise(evidence, drop, 'capture', 'The copy of a packet for a capture (a packet socket, such as that of tcpdump) was thrown away', 'Its buffer was full, since its program reads too slowly or not at all. The packet itself went its way.', 0.9);
     return noise(evidence, drop, `local|${symbolOf(drop)}`, 'A message of a local socket was thrown away', 'It was no packet of a network, or a copy for a capture that did not want it.', 0.85);
   },
 };
