@@ -11,7 +11,7 @@ import { cause as portExhausted } from '../../src/causes/socket/port-exhausted.t
 import { cause as rcvbufFull } from '../../src/causes/socket/rcvbuf-full.ts';
 import { cause as tcpClosed } from '../../src/causes/socket/tcp-closed.ts';
 import { cause as errno } from '../../src/causes/errno/not-a-drop.ts';
-import { ADDRESSES, BLUE, call, counter, drop, found, judged, owner, process, socketAnswers, sysctl, tcp, udp, type FakeSocket } from './socket-world.ts';
+import { ADDRESSES, BLUE, call, counter, drop, found, judged, owner, process, programs, socketAnswers, sysctl, tcp, udp, type FakeSocket } from './socket-world.ts';
 
 const SYN = 2, ACK = 16, PSH = 8, FIN = 1, RST = 4;
 const toPort = (port: number) => drop('NO_SOCKET', '__udp4_lib_rcv', udp('10.0.0.1', 40000, '10.0.0.2', port));
@@ -28,6 +28,17 @@ test('a listener on another address is named', () => {
   const f = found(judged(noListener, toPort(9000), fake));
   assert.match(f.explanation, /statsd .*listens on 127\.0\.0\.1:9000.*this host alone/);
   assert.match(f.remedies[0]?.text ?? '', /10\.0\.0\.2:9000 or on all addresses/);
+});
+
+test('a listener is there, and a BPF program refuses its packets; one of another namespace is innocent', () => {
+  const open = [...socketAnswers('udp', [{ local: '0.0.0.0', port: 9000, state: 7, inode: 5 }]), ADDRESSES, owner(5, 12), process({ pid: 12, comm: 'statsd' })];
+  const lookup = (netns: number) => found(judged(noListener, toPort(9000), { answers: [...open, programs({ id: 31, name: 'steer', type: 'sk_lookup', attached: [{ where: 'netns', netns, attachType: 'sk_lookup', link: 8 }] })] }));
+  const f = lookup(BLUE);
+  assert.match(f.culprit.text, /BPF program .*steer.* sk_lookup, refuses udp 10\.0\.0\.2:9000/);
+  assert.ok(f.severity === 'warning' && f.remedies[0]?.command === 'bpftool link detach id 8');
+  assert.equal(lookup(4026539999).severity, 'info');
+  const shared = found(judged(noListener, toPort(9000), { answers: [...open, programs({ id: 32, name: 'pick', type: 'sk_reuseport', heldBy: [12] })] }));
+  assert.match(shared.explanation, /pick.*\(reuseport\) of statsd .*chooses the socket/);
 });
 
 test('a service that has come back meanwhile, a late answer, chatter and ICMP are no more than information', () => {

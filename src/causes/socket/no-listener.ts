@@ -1,3 +1,4 @@
+import { attachedAt, bpfPrograms, programText } from '../../evidence/bpf-program/programs.ts';
 import { netnsText } from '../../evidence/netns.ts';
 import { addresses, broadcastOf, isOwn } from '../../evidence/socket/addresses.ts';
 import { flowText, isChatter, plainAddress } from '../../evidence/socket/flow.ts';
@@ -84,12 +85,17 @@ function noneFound(drop: DropEvent, evidence: Evidence, list: readonly Socket[] 
   const gone = before === undefined || isUnavailable(before) ? undefined : listenersOn(before, port).find((s) => accepts(s, destination));
   const answered = kind === 'tcp' ? 'The kernel answers with a reset, so that connect() fails with ECONNREFUSED.' : 'The kernel answers with an ICMP port unreachable, which a connected sender sees as ECONNREFUSED.';
 
+  const chooser = taking === undefined || taking.ifindex !== 0 ? undefined : chooserOf(drop, evidence, taking);
   const remedies: Remedy[] = [];
   let why: string;
   let text = `nobody listens on ${kind} ${at}`;
   if (taking !== undefined && taking.ifindex !== 0 && taking.ifindex !== drop.ifindex) {
     why = `a socket on ${socketText(taking)} exists, but it is bound to another interface (index ${taking.ifindex}) than the one the packets came in by`;
     remedies.push({ text: `Bind the service to no interface, or to the one that the packets arrive on${drop.interface === undefined ? '' : ` (${drop.interface})`}.`, risk: 'low' });
+  } else if (taking !== undefined && chooser !== undefined) {
+    why = `${socketText(taking)} is open and would take them, but ${chooser.text} chooses the socket for each packet, and has refused these`;
+    text = `${chooser.text} refuses ${kind} ${at}`;
+    remedies.push(...chooser.remedies);
   } else if (taking !== undefined) {
     why = `when the packets came nobody listened there; now ${socketText(taking)} is open`;
     remedies.push({ text: 'Nothing need be done if the service was being restarted.', risk: 'low' });
@@ -119,8 +125,8 @@ function noneFound(drop: DropEvent, evidence: Evidence, list: readonly Socket[] 
   return {
     outcome: 'found',
     // a second look, when the program has ended, knows less than the first
-    confidence: taking !== undefined ? 0.9 : other !== undefined ? 0.97 : 0.96,
-    severity: taking !== undefined && taking.ifindex === 0 ? 'info' : 'warning',
+    confidence: chooser !== undefined ? 0.97 : taking !== undefined ? 0.9 : other !== undefined ? 0.97 : 0.96,
+    severity: taking !== undefined && taking.ifindex === 0 && chooser === undefined ? 'info' : 'warning',
     // a port that is tried and refused at once is an answer, not a loss; who goes on trying waits for the service
     ...(near.length === 0 && gone === undefined && (kind === 'tcp' || isTracePort(port)) ? { few: TRIES } : {}),
     identity: `${kind}|${at}`,
@@ -129,6 +135,21 @@ function noneFound(drop: DropEvent, evidence: Evidence, list: readonly Socket[] 
     evidence: lines,
     remedies,
   };
+}
+
+/** A BPF program that decides which socket gets a packet, and can say that none does: for the namespace (sk_lookup), or for sockets that share a port (sk_reuseport). */
+function chooserOf(drop: DropEvent, evidence: Evidence, taking: Socket): { readonly text: string; readonly remedies: readonly Remedy[] } | undefined {
+  const programs = bpfPrograms(evidence);
+  if (isUnavailable(programs)) return undefined;
+  const lookup = attachedAt(programs, 'netns', (at) => at.netns === drop.netns && at.attachType === 'sk_lookup')[0];
+  if (lookup !== undefined) {
+    return { text: `the BPF program ${programText(lookup.program)}, attached to the namespace as sk_lookup,`, remedies: [{ text: 'Detach the BPF link that holds the program there, or correct the program.', command: `bpftool link detach id ${lookup.at.link}`, risk: 'medium' }] };
+  }
+  const holder = taking.inode === 0 ? undefined : holderOf(evidence, taking.inode);
+  const pid = holder === undefined || isUnavailable(holder) ? undefined : holder.pid;
+  const shared = pid === undefined ? undefined : programs.find((p) => p.type === 'sk_reuseport' && p.heldBy.includes(pid));
+  if (shared === undefined || holder === undefined || isUnavailable(holder)) return undefined;
+  return { text: `the BPF program ${programText(shared)} (reuseport) of ${processText(holder)}`, remedies: [{ text: `Correct the program that ${holder.comm} sets on its SO_REUSEPORT sockets, or have it set none (SO_DETACH_REUSEPORT_BPF).`, risk: 'low' }] };
 }
 
 /** A tunnel device that would take the packet, had it been made with that port. */
@@ -214,10 +235,10 @@ const sentence = (text: string): string => (/^\S+ \(pid/.test(text) ? `The port 
 export const cause: Cause = {
   id,
   title: 'nobody listens on that port',
-  needs: ['sockets', 'socket-owner', 'process', 'address', 'link', 'sysctl'],
+  needs: ['sockets', 'socket-owner', 'process', 'address', 'link', 'sysctl', 'bpf-programs'],
   knowledge: {
     what: 'A packet reached this host, passed routing and firewall, and no socket takes it: no program has the port open, or it has it open on another address, address family or interface only. UDP is answered with an ICMP port unreachable, a TCP connection attempt with a reset. The sender sees ECONNREFUSED, TCP at once, UDP at its next call and only on a connected socket. Tunnels inside the kernel (VXLAN, GENEVE) own UDP ports too, without any process.',
-    signs: ['drop reason NO_SOCKET at __udp4_lib_rcv, __udp6_lib_rcv, tcp_v4_rcv or tcp_v6_rcv', 'ECONNREFUSED', 'UdpNoPorts in /proc/net/snmp', 'ICMP type 3 code 3', 'ping_rcv with NO_SOCKET is normal: every answered ping shows it'],
+    signs: ['drop reason NO_SOCKET at __udp4_lib_rcv, __udp6_lib_rcv, tcp_v4_rcv or tcp_v6_rcv', 'ECONNREFUSED', 'UdpNoPorts in /proc/net/snmp', 'ICMP type 3 code 3', 'ping_rcv with NO_SOCKET is normal: every answered ping shows it', 'A BPF program can refuse what a socket would take: sk_lookup on the namespace, sk_reuseport on sockets that share a port'],
     fixes: ['ss -lntup shows who listens on what; start the service or let it listen on the right address', 'for a service on 127.0.0.1 or ::1, listen on 0.0.0.0 or ::', 'for VXLAN give both ends the same dstport (4789 is the standard, 8472 the old Linux default)'],
     functions: ['__udp4_lib_rcv', '__udp6_lib_rcv', 'tcp_v4_rcv', 'tcp_v6_rcv', 'ping_rcv', '__udp4_lib_lookup', '__inet_lookup_listener'],
     reasons: ['NO_SOCKET'],
