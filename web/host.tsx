@@ -43,7 +43,7 @@ export function Host({ state }: { readonly state: SourceState }): JSX.Element {
       <Section title="Probes">
         <table>
           <thead><tr><th scope="col">probe</th><th scope="col">state</th><th scope="col">why, and what helps</th></tr></thead>
-          <tbody>{state.probes.map((p) => <tr key={p.id}><td class="mono">{p.id}</td><td>{p.state === 'armed' ? 'armed' : <b>not armed</b>}</td><td>{p.state === 'armed' ? '' : <>{p.why}{p.without !== undefined && <span class="who">without it: {p.without}</span>}{p.fix !== undefined && <span class="who">fix: {p.fix}</span>}</>}</td></tr>)}</tbody>
+          <tbody>{state.probes.map((p) => <tr key={p.id}><td class="mono">{p.id}</td><td class="state">{p.state === 'armed' ? 'armed' : <b>not armed</b>}</td><td>{p.state === 'armed' ? '' : <>{p.why}{p.without !== undefined && <span class="who">without it: {p.without}</span>}{p.fix !== undefined && <span class="who">fix: {p.fix}</span>}</>}</td></tr>)}</tbody>
         </table>
       </Section>
       {state.losses.length > 0 && <Section title="What whydrop itself missed"><ul class="plain">{state.losses.map((l, i) => <li key={i}>{l.count > 0 && <b>{grouped(l.count)} </b>}<span class="mono">{l.source}</span> {l.text}</li>)}</ul></Section>}

@@ -1,7 +1,8 @@
 import type { JSX } from 'preact';
-import { useMemo } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { grouped, lookOf, lossCount, sentence, short, span, victimShort, culpritWord } from '../src/report/index.ts';
 import type { ListedIncident, SourceState } from '../src/views/web/protocol.ts';
+import { marksOf, NARROWEST } from './marks.ts';
 import { Area, areaOf, Badge, Section } from './parts.tsx';
 import { AXIS, Plot, RIGHT, type Line, type Range } from './plot.tsx';
 
@@ -56,9 +57,8 @@ function Times({ state, whole, range, onRange, open }: { readonly state: SourceS
   const { times, lines, stepMs } = useMemo(() => lossLines(state, range ?? whole), [state, range]);
   const counters = useMemo(() => state.counters.slice(0, 6).map((c) => counterLine(c, state.timelineFrom)), [state]);
   const [from, to] = range ?? whole;
-  const marks = state.incidents.filter((i) => i.severity !== 'info' && Date.parse(i.first) / 1000 <= to && Date.parse(i.last) / 1000 >= from).slice(0, 60);
-  const lane = lanesOf(marks, (to - from) * 0.03);
-  const at = (iso: string): number => Math.min(1, Math.max(0, (Date.parse(iso) / 1000 - from) / (to - from)));
+  const plot = usePlotWidth();
+  const marks = useMemo(() => marksOf(state.incidents.filter((i) => i.severity !== 'info' && inRange(i, [from, to])), from, to, plot), [state, from, to, plot]);
   return (
     <section class="times" aria-labelledby="when">
       <div class="bar">
@@ -74,10 +74,13 @@ function Times({ state, whole, range, onRange, open }: { readonly state: SourceS
           <ul class="legend">{lines.map((l) => <li key={l.label} class={areaOf(l.label)}><span class="area">{l.label}</span> <span class="soft">{grouped(l.values.reduce<number>((a, b) => a + (b ?? 0), 0))}</span></li>)}</ul>
           <p class="unit">losses {stepMs === 1000 ? 'a second' : stepMs < 1000 ? `in ${stepMs} ms` : `in ${span(stepMs)}`}</p>
           <Plot times={times} lines={lines} range={range} whole={whole} onRange={onRange} height={190} showTimes={true} filled={true} label={`Losses over time. ${lines.map((l) => `${l.label}: ${grouped(l.values.reduce<number>((a, b) => a + (b ?? 0), 0))}`).join('; ')}`} />
-          <div class="marks" style={{ height: `${(1 + Math.max(0, ...lane)) * 28}px` }} role="group" aria-label="Incidents on the time line">
-            {marks.map((i, n) => {
-              const left = at(i.first);
-              return <button type="button" key={i.id} class={`mark sev-${i.severity} ${areaOf(i.cause.id)}`} style={{ top: `${(lane[n] ?? 0) * 28 + 2}px`, left: `calc(${AXIS}px + (100% - ${AXIS + RIGHT}px) * ${left.toFixed(5)})`, width: `max(24px, calc((100% - ${AXIS + RIGHT}px) * ${(at(i.last) - left).toFixed(5)}))` }} onClick={() => open(i.id)} title={`${sentence(i.cause.title)}, ${lossCount(i)}`} aria-label={`Incident: ${i.cause.title}, ${lossCount(i)}`}><span aria-hidden="true">{i.cause.title}</span></button>;
+          <div class="marks" style={{ height: `${(1 + Math.max(0, ...marks.map((k) => k.lane))) * 28}px` }} role="group" aria-label="Incidents on the time line">
+            {marks.map(({ incidents, lane, left, width }) => {
+              const worst = incidents[0]!;
+              const several = incidents.length > 1;
+              const causes = [...new Set(incidents.map((i) => i.cause.title))];
+              const words = several ? `${incidents.length} incidents: ${causes.slice(0, 3).join('; ')}${causes.length > 3 ? '; …' : ''}` : `${sentence(worst.cause.title)}, ${lossCount(worst)}`;
+              return <button type="button" key={worst.id} class={`mark${several ? ' several' : ''} sev-${worst.severity} ${areaOf(worst.cause.id)}`} style={{ top: `${lane * 28 + 2}px`, left: `calc(${AXIS}px + (100% - ${AXIS + RIGHT}px) * ${left.toFixed(5)})`, width: `max(${NARROWEST}px, calc((100% - ${AXIS + RIGHT}px) * ${width.toFixed(5)}))` }} onClick={() => (several ? closer(incidents, [from, to], whole, onRange) : open(worst.id))} title={words} aria-label={several ? words : `Incident: ${worst.cause.title}, ${lossCount(worst)}`}><span aria-hidden="true">{several ? (width * plot > READABLE * 1.6 ? `${incidents.length} incidents` : incidents.length) : width * plot > READABLE ? worst.cause.title : ''}</span></button>;
             })}
           </div>
           {counters.map((c) => (
@@ -93,19 +96,30 @@ function Times({ state, whole, range, onRange, open }: { readonly state: SourceS
   );
 }
 
-/** Rows for marks that would lie upon each other; what does not fit shares the last. `least`: seconds that the narrowest mark covers. */
-function lanesOf(incidents: readonly ListedIncident[], least: number): readonly number[] {
-  const ends: number[] = [];
-  return incidents.map((i) => {
-    const first = Date.parse(i.first) / 1000;
-    const free = ends.findIndex((end) => end < first);
-    const row = free >= 0 ? free : Math.min(ends.length, MOST_LANES - 1);
-    ends[row] = Math.max(ends[row] ?? 0, Date.parse(i.last) / 1000, first + least);
-    return row;
-  });
+/** Width of the plots, px: that of the page without its margins and the plots' own. */
+function usePlotWidth(): number {
+  const measure = (): number => Math.min(1020, document.documentElement.clientWidth) - (innerWidth <= 640 ? 28 : 40) - AXIS - RIGHT;
+  const [width, setWidth] = useState(measure);
+  useEffect(() => {
+    const resized = (): void => setWidth(measure());
+    addEventListener('resize', resized);
+    return () => removeEventListener('resize', resized);
+  }, []);
+  return width;
 }
 
-const MOST_LANES = 5;
+/** A narrower mark would hold a letter or two, px. */
+const READABLE = 56;
+
+/** Looks closer at several incidents; where that parts nothing, leads to them in the list. */
+function closer(incidents: readonly ListedIncident[], [from, to]: readonly [number, number], whole: readonly [number, number], onRange: (r: Range) => void): void {
+  const first = Math.min(...incidents.map((i) => Date.parse(i.first))) / 1000;
+  const last = Math.max(...incidents.map((i) => Date.parse(i.last))) / 1000;
+  const side = Math.max(0.05, (last - first) * 0.1);
+  const range = [Math.max(whole[0], first - side), Math.min(whole[1], last + side)] as const;
+  if (range[1] - range[0] < (to - from) * 0.8) onRange(range);
+  else document.querySelector<HTMLElement>(`a.incident[href="#/incident/${CSS.escape(incidents[0]!.id)}"]`)?.focus();
+}
 
 export function zoom([from, to]: readonly [number, number], factor: number, whole: readonly [number, number]): Range {
   const middle = (from + to) / 2;

@@ -81,6 +81,29 @@ test('80x24: the list is there, an incident opens, the terminal comes back', { s
   assert.equal(pane.cell('#{cursor_flag}'), '1');
 });
 
+test('40x15: the list says what happened, and the way to the help and out is named', { skip }, async () => {
+  const pane = open(40, 15);
+  const list = await pane.until((s) => s.includes('? help'), 'the list');
+  assert.ok(list.includes('The receive buffer of') && list.includes('The reverse-path filter'));
+  assert.match(list.trimEnd().split('\n').at(-1)!, /\? help  q quit$/);
+  pane.press('Enter');
+  const opened = await pane.until((s) => s.includes('Esc back'), 'the incident');
+  assert.match(opened.trimEnd().split('\n').at(-1)!, /\? help$/);
+  pane.press('C-c');
+});
+
+test('Escape and a key right behind it are two keys, though they arrive as one', { skip }, async () => {
+  const pane = open(80, 24);
+  await pane.until((s) => s.includes('A firewall rule dropped it'), 'the list');
+  pane.press('Enter');
+  await pane.until((s) => s.includes('Esc back'), 'the incident');
+  pane.press('-l', '\u001b?');
+  await pane.until((s) => s.includes('── Keys'), 'the help');
+  pane.press('-l', '\u001bs');
+  await pane.until((s) => s.includes('by count'), 'sorted, in the list');
+  pane.press('C-c');
+});
+
 test('filter, sort, pause, help and export by keys', { skip }, async () => {
   const pane = open(120, 40);
   await pane.until((s) => s.includes('incidents (14)'), 'the list');

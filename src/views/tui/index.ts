@@ -129,7 +129,7 @@ function recentShare(): (state: WatchState) => number {
 }
 
 /** One event of Ink may hold several typed characters; each is a key. */
-function keysOf(input: string, key: InkKey): Key[] {
+export function keysOf(input: string, key: InkKey): Key[] {
   if (key.ctrl) return input === 'c' ? [{ name: 'interrupt' }] : [];
   if (key.upArrow) return [{ name: 'up' }];
   if (key.downArrow) return [{ name: 'down' }];
@@ -141,8 +141,10 @@ function keysOf(input: string, key: InkKey): Key[] {
   if (key.escape) return [{ name: 'escape' }];
   if (key.leftArrow) return [{ name: 'left' }];
   if (key.backspace || key.delete) return [{ name: 'backspace' }];
-  if (key.meta || key.rightArrow || key.tab) return [];
-  return [...input].map((text) => ({ name: 'text', text }));
+  if (key.rightArrow || key.tab) return [];
+  const typed = [...input].map((text): Key => ({ name: 'text', text }));
+  // Escape and a key right behind it arrive as one, as Alt and the key would: nothing here is bound to Alt
+  return key.meta && typed.length > 0 ? [{ name: 'escape' }, ...typed] : typed;
 }
 
 /** What `e` did: the whole incident or the whole list as text, in a new file that only its owner can read. */

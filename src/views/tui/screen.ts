@@ -158,18 +158,21 @@ function listLine(incident: Incident, chosen: boolean, now: number, painter: Pai
   const lead = `${chosen ? '>' : ' '}${mark} ${pad(short(incident.count), 5, unicode, true)} ${pad(old, 6, unicode, true)} `;
   const rest = width - lead.length;
   const wide = width >= 110;
+  const narrow = width < 60;
   const what = outside(sentence(incident.cause.title));
   const who = outside(victimShort(incident));
-  const culprit = outside(`${incident.culprit.kind === 'unknown' ? '' : `${culpritWord(incident.culprit.kind)}: `}${incident.culprit.text}`);
+  // the word before a culprit costs a third of its column on a usual screen; the lines below the list have it
+  const culprit = outside(`${incident.culprit.kind === 'unknown' || !wide ? '' : `${culpritWord(incident.culprit.kind)}: `}${incident.culprit.text}`);
   // what is short leaves its room to the others
-  const shares = wide ? [0.34, 0.26] : [0.42, 0.3];
-  const a = pad(what, Math.floor(rest * shares[0]!), unicode);
+  const shares = wide ? [0.34, 0.26] : [0.45, 0.28];
+  const a = pad(what, narrow ? rest : Math.floor(rest * shares[0]!), unicode);
   const b = pad(who, Math.floor(rest * shares[1]!), unicode);
   const c = fit(culprit, Math.max(0, rest - Math.floor(rest * shares[0]!) - Math.floor(rest * shares[1]!) - 2), unicode);
-  const text = `${a} ${b} ${c}`;
+  // three columns of a few letters each would say nothing: a narrow screen has one
+  const text = narrow ? a : `${a} ${b} ${c}`;
   if (chosen) return style('inverse', pad(lead + text, width, unicode));
   if (incident.severity === 'info') return style('gray', lead + text);
-  return `${style(severity.ansi, lead)}${style(lookOf(incident.cause.id).ansi, a)} ${b} ${c}`;
+  return `${style(severity.ansi, lead)}${style(lookOf(incident.cause.id).ansi, a)}${narrow ? '' : ` ${b} ${c}`}`;
 }
 
 /** The incident under the cursor in full sentences, so that the cut columns above are no loss; four lines, or as many as there is room. */
@@ -196,7 +199,12 @@ function footer(ui: Ui, painter: Painter, first: string, size: Size): string {
   const list = ui.view === 'list';
   const keys = list ? [first, '/ filter', 's sort', 'p pause', 'y copy fix', 'e export', '? help', 'q quit'] : [first, unicode ? '↑↓ scroll' : 'j k scroll', 'n next', 'y copy fix', 'u copy undo', 'e export', '? help'];
   const loose = keys.join('   ');
-  return style('gray', fit(columns(loose) <= size.columns ? loose : keys.join('  '), size.columns, unicode));
+  if (columns(loose) <= size.columns) return style('gray', loose);
+  // the ways to the help and out stay, the help names the others
+  const always = list ? 3 : 2;
+  const kept = [...keys];
+  while (kept.length > always && columns(kept.join('  ')) > size.columns) kept.splice(kept.length - (always - 1) - 1, 1);
+  return style('gray', fit(kept.join('  '), size.columns, unicode));
 }
 
 const HELP: readonly string[] = [
