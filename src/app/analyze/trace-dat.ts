@@ -39,7 +39,7 @@ function recordOf(event: Event, line: number): TraceRecord | undefined {
       const { place, reason } = event;
       const location = place.name === undefined ? `0x${place.address.toString(16)}` : frameText(place);
       return {
-        ...head, cpu: event.cpu, flags: event.softirq ? '..s.' : '....', event: 'kfree_skb', text: `kfree_skb at ${location}: ${reason.name} (event ${line})`, stack: event.stack.map(frameOf),
+        ...head, cpu: event.cpu, flags: event.softirq ? '..s.' : '....', event: 'kfree_skb', text: `kfree_skb at ${location}: ${reason.name} (event ${line})`, stack: framesOf(event.stack),
         fields: new Map([['skbaddr', `0x${event.skb.toString(16)}`], ['location', location], ['protocol', String(event.protocol)], ['reason', reason.name]]),
       };
     }
@@ -50,4 +50,14 @@ function recordOf(event: Event, line: number): TraceRecord | undefined {
 
 const errnoNumber = (name: string): number => (ERRNO as Readonly<Record<string, number>>)[name] ?? (Number(name) || 0);
 const frameText = (p: Place): string => `${p.name ?? ''}${p.offset === undefined ? '' : `+0x${p.offset.toString(16)}`}${p.module === undefined ? '' : ` [${p.module}]`}`;
+
+/** Stacks repeat, and the timeline gives the same array for the same stack. */
+const known = new WeakMap<readonly Place[], readonly Frame[]>();
+
+function framesOf(stack: readonly Place[]): readonly Frame[] {
+  let frames = known.get(stack);
+  if (frames === undefined) known.set(stack, (frames = stack.map(frameOf)));
+  return frames;
+}
+
 const frameOf = (p: Place): Frame => ({ address: p.address, ...(p.name === undefined ? {} : { name: p.name }), ...(p.offset === undefined ? {} : { offset: p.offset }), ...(p.module === undefined ? {} : { module: p.module }) });

@@ -84,11 +84,10 @@ function dropOf(group: readonly Trace[], clocks: Clocks, clashes: Clashes, names
   const skb = group.map((d) => hex(d.record.fields.get('skbaddr'))).sort((a, b) => Number(isHashed(a ?? 0n)) - Number(isHashed(b ?? 0n))).find((a) => a !== undefined) ?? 0n;
   const clash = clashOf(skb, record, clashes);
   const reason = group.map((d) => d.record.fields.get('reason')).find((r) => r !== undefined && /^[A-Z]\w+$/.test(r)) ?? 'NOT_SPECIFIED';
-  const stack = record.stack.filter((f, i) => !(i < 8 && f.name !== undefined && MACHINERY.test(f.name))).map(placeOf);
+  const { stack, received } = stackOf(record.stack);
   const flags = inInterrupt(record.flags);
   const comm = group.map((d) => d.record.comm).find((c) => !c.startsWith('<')) ?? group.map((d) => d.record.comm).find((c) => !/^<(?:\.\.\.|idle)>$/.test(c)) ?? record.comm;
   const tid = group.map((d) => d.record.tid).find((t) => t !== undefined) ?? 0;
-  const received = stack.some((f) => /^(?:process_backlog|net_rx_action|__?netif_receive_skb|napi_gro|__napi_poll)/.test(f.name ?? ''));
   const tuple = clash?.tuple === undefined ? undefined : { ...clash.tuple, protocol: protocols.get(`${clash.tuple.source} ${clash.tuple.destination}`) ?? clash.tuple.protocol };
   const { told } = record;
   const protocol = Number(record.fields.get('protocol') ?? 0) || 0;
@@ -104,6 +103,24 @@ function dropOf(group: readonly Trace[], clocks: Clocks, clashes: Clashes, names
     probe: 'tracefs',
   };
   return { event, file: lead.file, line: record.line, ...(clash === undefined ? {} : { clash: { file: clash.file, found: clash.dir === 1 ? 'reply' : 'original', time: clash.time, ...(clash.verdict === undefined ? {} : { verdict: clash.verdict }) } }) };
+}
+
+interface KnownStack {
+  readonly stack: readonly Place[];
+  /** The packet was being received. */
+  readonly received: boolean;
+}
+
+/** One array of frames may be that of many events. */
+const stacks = new WeakMap<readonly Frame[], KnownStack>();
+
+function stackOf(frames: readonly Frame[]): KnownStack {
+  const known = stacks.get(frames);
+  if (known !== undefined) return known;
+  const stack = frames.filter((f, i) => !(i < 8 && f.name !== undefined && MACHINERY.test(f.name))).map(placeOf);
+  const made = { stack, received: stack.some((f) => /^(?:process_backlog|net_rx_action|__?netif_receive_skb|napi_gro|__napi_poll)/.test(f.name ?? '')) };
+  stacks.set(frames, made);
+  return made;
 }
 
 /** Failed calls that the trace saw: sys_exit with a negative result, and the exits of single calls. */
