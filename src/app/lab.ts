@@ -1,7 +1,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { printable } from '../base/text.ts';
 import type { Incident } from '../model/incident.ts';
-import { renderIncident } from '../views/cli/index.ts';
+import { renderIncident, wrap } from '../views/cli/index.ts';
 import { EnvironmentError, EXIT, UsageError } from './exit.ts';
 import { labFolder, labPlace, notPossible, readFaults, runStep, startStep, type Fault, type LabPlace } from './lab-faults.ts';
 import { look } from './plain.ts';
@@ -40,9 +40,12 @@ export async function labList(options: { readonly json?: boolean }): Promise<voi
   if (options.json === true) output.write(faults.map((f) => jsonLine({ type: 'fault', cause: f.cause, title: f.title, story: f.story, needs: f.needs, possible: why.get(f.cause) === undefined, ...(why.get(f.cause) === undefined ? {} : { why: why.get(f.cause) }) })).join(''));
   else {
     const width = Math.max(...faults.map((f) => f.cause.length));
+    // a line for each in a pipe, for grep; on a terminal no word is cut
+    const room = process.stdout.isTTY ? look(process.stdout).width : Infinity;
+    const beside = ' '.repeat(width + 2);
     for (const fault of faults) {
       const not = why.get(fault.cause);
-      output.write(`${fault.cause.padEnd(width)}  ${fault.title}\n${not === undefined ? '' : `${' '.repeat(width)}  not here: ${printable(not)}\n`}`);
+      output.write(`${[...wrap(fault.title, room, `${fault.cause.padEnd(width)}  `, beside), ...(not === undefined ? [] : wrap(`not here: ${printable(not)}`, room, beside))].join('\n')}\n`);
     }
     const here = faults.filter((f) => why.get(f.cause) === undefined).length;
     output.write(`\n${here} of ${faults.length} faults can be made here. whydrop lab run CAUSE makes one in namespaces of its own.\n`);

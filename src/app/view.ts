@@ -26,7 +26,7 @@ type Output = { write(text: string): void };
 
 export function createView(options: ViewOptions, output: Output, quit: () => void): WatchView {
   if (options.json === true) return jsonView(output);
-  if (options.plain === true || !process.stdout.isTTY || !process.stdin.isTTY) return plainView(output, options.plain === true);
+  if (options.plain === true || !process.stdout.isTTY || !process.stdin.isTTY || process.env['TERM'] === 'dumb') return plainView(output, options.plain === true);
   return screenView(output, quit);
 }
 

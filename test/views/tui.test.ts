@@ -104,6 +104,18 @@ test('Escape and a key right behind it are two keys, though they arrive as one',
   pane.press('C-c');
 });
 
+test('a terminal that is dumb gets plain lines, one of 80 columns whole words', { skip }, async () => {
+  const program = new URL('../../whydrop', import.meta.url).pathname;
+  const dumb = openShell(80, 24, `TERM=dumb ${program} watch --netns $$ --for 1s`);
+  const said = await dumb.until((s) => /status \d/.test(s), 'the end');
+  assert.doesNotMatch(said, /lost a second/);
+  const list = openShell(80, 50, `${program} lab list | cat; ${program} lab list`);
+  const lines = (await list.until((s) => /status \d/.test(s), 'the list')).split('\n');
+  const story = lines.findIndex((l) => /^xfrm\.|^udp\./.test(l));
+  assert.ok(story > 0);
+  for (const line of lines) assert.ok(/^\S+ +\S|^ {20,}\S|^$|^\d+ of|^status|whydrop lab run/.test(line), line);
+});
+
 test('filter, sort, pause, help and export by keys', { skip }, async () => {
   const pane = open(120, 40);
   await pane.until((s) => s.includes('incidents (14)'), 'the list');

@@ -4,4 +4,4 @@ export { renderDoctor, type DoctorInput } from './doctor.ts';
 export { renderExplain, type ExplanationInput } from './explain.ts';
 export { renderIncident, renderUpdate, type IncidentOptions } from './incident.ts';
 export { costText, renderSummary, type SummaryInput } from './summary.ts';
-export { terminalOptions, type TextOptions } from './text.ts';
+export { terminalOptions, wrap, type TextOptions } from './text.ts';
