@@ -67,7 +67,7 @@ function foreignOf(dat: TraceDat, cpus: TraceDat['cpus']): Foreign {
 
 const inflate: Inflate = (algorithm, bytes, size) => {
   // in one piece as a rule: the size is told
-  const options = { maxOutputLength: size + 1, chunkSize: Math.max(64, Math.min(size + 1, 1 << 20)) };
+  const options = { maxOutputLength: size + 1, chunkSize: Math.max(64, Math.min(size + 1, 8 << 20)) };
   try {
     if (algorithm === 'zlib') return inflateSync(bytes, options);
     return algorithm === 'zstd' ? zstdDecompressSync(bytes, options) : undefined;

@@ -8,19 +8,28 @@ export function remember<T>(most: number, places: 64 | 256 | 1024, make: (v: Dat
   let keys = new Uint32Array(0); // made when it is needed
   const values: (T | undefined)[] = [];
   const mask = places - 1;
+  /** Whether these are the words of that key. */
+  const same = (v: DataView, at: number, words: number, key: number): boolean => {
+    if (keys[key] !== words) return false;
+    let i = 0;
+    while (i < words && keys[key + 1 + i] === v.getUint32(at + 4 * i, true)) i++;
+    return i === words;
+  };
+  let last = 0; // the same again, as in a flood, needs no hash
   return (v, at, words) => {
     if (words > most || at + 4 * words > v.byteLength) return make(v, at, words);
+    if (values.length > 0 && same(v, at, words, last * (most + 1))) {
+      const known = values[last];
+      if (known !== undefined) return known;
+    }
     let hash = words;
     const step = words > 16 ? 2 : 1; // the high halves of addresses tell little
     for (let i = 0; i < words; i += step) hash = Math.imul(hash ^ v.getUint32(at + 4 * i, true), 0x9e3779b1) ^ (hash >>> 15);
     const place = (hash ^ (hash >>> 16)) & mask;
+    last = place;
     const key = place * (most + 1);
     const known = values[place];
-    if (known !== undefined && keys[key] === words) {
-      let same = 0;
-      while (same < words && keys[key + 1 + same] === v.getUint32(at + 4 * same, true)) same++;
-      if (same === words) return known;
-    }
+    if (known !== undefined && same(v, at, words, key)) return known;
     if (keys.length === 0) {
       keys = new Uint32Array(places * (most + 1));
       for (let i = 0; i < places; i++) values.push(undefined);
