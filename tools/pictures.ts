@@ -1,11 +1,13 @@
 /**
  * The pictures of docs/pictures, from the real product: the live screen (in tmux) and the page (in Chromium) beside a lab
- * fault. Root, tmux, chromium. `node tools/run.mjs tools/pictures.ts`
+ * fault, and the report of a recording of such a fault. Root, tmux, chromium. `node tools/run.mjs tools/pictures.ts`
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { html } from '../src/base/text.ts';
-import { browser, root, served } from '../test/views/web-browser.ts';
+import { browser, root, served, type Served } from '../test/views/web-browser.ts';
 
 const CAUSE = 'conntrack.insert-race';
 const SESSION = `whydrop-pictures-${process.pid}`;
@@ -54,6 +56,7 @@ function terminal(text: string): string {
 mkdirSync(folder, { recursive: true });
 tmux('new-session', '-d', '-s', SESSION, '-x', String(COLUMNS), '-y', String(ROWS), `${root}whydrop lab run ${CAUSE} --watch`);
 const context = await browser();
+let server: Served | undefined;
 try {
   let netns: string | undefined;
   for (let i = 0; i < 100 && netns === undefined; i++) {
@@ -61,7 +64,7 @@ try {
     netns = /whylab\d+-a/.exec(tmux('capture-pane', '-t', SESSION, '-p'))?.[0];
   }
   if (netns === undefined) throw new Error(`the live screen did not come: ${tmux('capture-pane', '-t', SESSION, '-p')}`);
-  const server = await served('--netns', netns);
+  server = await served('--netns', netns);
   const page = await context.newPage();
   await page.setViewportSize({ width: 1060, height: 900 });
   await page.goto(server.link);
@@ -72,12 +75,18 @@ try {
   await page.waitForSelector('article h1');
   await pause(1_000);
   await page.screenshot({ path: `${folder}/incident.png` });
+  await page.setViewportSize({ width: 1060, height: 900 });
+  const report = join(mkdtempSync(join(tmpdir(), 'whydrop-pictures-')), 'report.html');
+  execFileSync(`${root}whydrop`, ['report', `${root}fixtures/recordings/insert-race-flood.whydrop`, '-o', report], { stdio: 'pipe' });
+  await page.goto(`file://${report}`);
+  await page.screenshot({ path: `${folder}/report.png` });
+  rmSync(dirname(report), { recursive: true });
   await page.setViewportSize({ width: 400, height: 400 });
   await page.goto('about:blank');
   await page.setContent(terminal(tmux('capture-pane', '-t', SESSION, '-p', '-e').replace(/\n+$/, '')));
   await page.locator('pre').screenshot({ path: `${folder}/terminal.png` });
-  await server.stop();
 } finally {
+  await server?.stop();
   await context.finish();
   tmux('send-keys', '-t', SESSION, 'q');
   await pause(4_000);
