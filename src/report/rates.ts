@@ -9,6 +9,9 @@ export interface Rates {
   series(): readonly RateSeries[];
 }
 
+/** A verdict takes a moment: losses that are told so many seconds after the last of them are drawn where they were. */
+const LATEST = 5;
+
 /** Keeps `seconds` of history. The first call sets where counting begins. */
 export function createRates(seconds = 300): Rates {
   const counts = new Map<string, { cause: string; count: number }>();
@@ -43,7 +46,13 @@ export function createRates(seconds = 300): Rates {
         // a count that shrank was shared out anew between incidents: no packet was found again
         const more = Math.max(0, incident.count - (before?.count ?? 0));
         counts.set(incident.id, { cause: incident.cause.id, count: Math.max(incident.count, before?.count ?? 0) });
-        if (more > 0) pending.set(incident.cause.id, (pending.get(incident.cause.id) ?? 0) + more);
+        if (more === 0) continue;
+        const late = second - Math.floor(Date.parse(incident.last) / 1000);
+        if (late >= 1 && late <= Math.min(LATEST, length)) {
+          const values = series.get(incident.cause.id) ?? Array.from({ length }, () => 0);
+          series.set(incident.cause.id, values);
+          values[length - late]! += more;
+        } else pending.set(incident.cause.id, (pending.get(incident.cause.id) ?? 0) + more);
       }
       begun = true;
     },

@@ -104,3 +104,13 @@ test('rates are what counts grew by in each second', () => {
   rates.add(100_000_000, at(18)); // the machine slept for a day
   assert.deepEqual(rates.series(), []);
 });
+
+test('losses a second: what is told late is drawn in the second when it was lost', () => {
+  const rates = createRates(10);
+  const start = Date.parse('2026-11-22T23:54:00.200Z');
+  for (let s = 0; s <= 3; s++) rates.add(start + s * 1000, []);
+  rates.add(start + 4000, [{ ...ruleDrop, count: 7, first: '2026-11-22T23:54:01.000Z', last: '2026-11-22T23:54:02.900Z' }]);
+  rates.add(start + 5000, [{ ...ruleDrop, count: 9, first: '2026-11-22T23:54:01.000Z', last: '2026-11-22T23:54:05.100Z' }]);
+  rates.add(start + 6000, []);
+  assert.deepEqual(rates.series().map((r) => r.perSecond), [[0, 0, 7, 0, 0, 2]]);
+});
