@@ -8,6 +8,8 @@ export interface Mark {
   /** Parts of the plot's width. */
   readonly left: number;
   readonly width: number;
+  /** From its left side to the next mark of its lane, or the end of the plot. */
+  readonly room: number;
 }
 
 /** Lanes for single incidents; below them is one for those that have no room. */
@@ -25,7 +27,7 @@ export function marksOf(incidents: readonly ListedIncident[], from: number, to: 
   const least = NARROWEST / Math.max(1, pixels);
   const gap = GAP / Math.max(1, pixels);
   const lanes: { readonly left: number; readonly right: number }[][] = Array.from({ length: LANES }, () => []);
-  const marks: Mark[] = [];
+  const marks: Omit<Mark, 'room'>[] = [];
   const rest: { incident: ListedIncident; left: number; right: number }[] = [];
   for (const incident of incidents) {
     const left = at(incident.first);
@@ -49,5 +51,5 @@ export function marksOf(incidents: readonly ListedIncident[], from: number, to: 
   }
   const rank = new Map(incidents.map((i, n) => [i.id, n]));
   for (const { left, right, incidents: some } of groups) marks.push({ incidents: some.toSorted((a, b) => rank.get(a.id)! - rank.get(b.id)!), lane: LANES, left, width: right - left });
-  return marks;
+  return marks.map((mark) => ({ ...mark, room: Math.min(1, ...marks.filter((k) => k.lane === mark.lane && k.left > mark.left).map((k) => k.left)) - mark.left }));
 }

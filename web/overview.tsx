@@ -1,4 +1,4 @@
-import type { JSX } from 'preact';
+import { Fragment, type JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { grouped, lookOf, lossCount, sentence, short, span, victimShort, culpritWord } from '../src/report/index.ts';
 import type { ListedIncident, SourceState } from '../src/views/web/protocol.ts';
@@ -75,12 +75,13 @@ function Times({ state, whole, range, onRange, open }: { readonly state: SourceS
           <p class="unit">losses {stepMs === 1000 ? 'a second' : stepMs < 1000 ? `in ${stepMs} ms` : `in ${span(stepMs)}`}</p>
           <Plot times={times} lines={lines} range={range} whole={whole} onRange={onRange} height={190} showTimes={true} filled={true} label={`Losses over time. ${lines.map((l) => `${l.label}: ${grouped(l.values.reduce<number>((a, b) => a + (b ?? 0), 0))}`).join('; ')}`} />
           <div class="marks" style={{ height: `${(1 + Math.max(0, ...marks.map((k) => k.lane))) * 28}px` }} role="group" aria-label="Incidents on the time line">
-            {marks.map(({ incidents, lane, left, width }) => {
+            {marks.map(({ incidents, lane, left, width, room }) => {
               const worst = incidents[0]!;
               const several = incidents.length > 1;
               const causes = [...new Set(incidents.map((i) => i.cause.title))];
               const words = several ? `${incidents.length} incidents: ${causes.slice(0, 3).join('; ')}${causes.length > 3 ? '; …' : ''}` : `${sentence(worst.cause.title)}, ${lossCount(worst)}`;
-              return <button type="button" key={worst.id} class={`mark${several ? ' several' : ''} sev-${worst.severity} ${areaOf(worst.cause.id)}`} style={{ top: `${lane * 28 + 2}px`, left: `calc(${AXIS}px + (100% - ${AXIS + RIGHT}px) * ${left.toFixed(5)})`, width: `max(${NARROWEST}px, calc((100% - ${AXIS + RIGHT}px) * ${width.toFixed(5)}))` }} onClick={() => (several ? closer(incidents, [from, to], whole, onRange) : open(worst.id))} title={words} aria-label={several ? words : `Incident: ${worst.cause.title}, ${lossCount(worst)}`}><span aria-hidden="true">{several ? (width * plot > READABLE * 1.6 ? `${incidents.length} incidents` : incidents.length) : width * plot > READABLE ? worst.cause.title : ''}</span></button>;
+              const inside = several || width * plot > READABLE;
+              return <Fragment key={worst.id}><button type="button" class={`mark${several ? ' several' : ''} sev-${worst.severity} ${areaOf(worst.cause.id)}`} style={{ top: `${lane * 28 + 2}px`, left: `calc(${AXIS}px + (100% - ${AXIS + RIGHT}px) * ${left.toFixed(5)})`, width: `max(${NARROWEST}px, calc((100% - ${AXIS + RIGHT}px) * ${width.toFixed(5)}))` }} onClick={() => (several ? closer(incidents, [from, to], whole, onRange) : open(worst.id))} title={words} aria-label={several ? words : `Incident: ${worst.cause.title}, ${lossCount(worst)}`}><span aria-hidden="true">{several ? (width * plot > READABLE * 1.6 ? `${incidents.length} incidents` : incidents.length) : inside ? worst.cause.title : ''}</span></button>{!inside && (room - width) * plot > READABLE * 1.6 && <span class="beside" aria-hidden="true" style={{ top: `${lane * 28 + 2}px`, left: `calc(${AXIS}px + (100% - ${AXIS + RIGHT}px) * ${(left + width).toFixed(5)} + 6px)`, width: `${Math.floor((room - width) * plot - 14)}px` }}>{worst.cause.title}</span>}</Fragment>;
             })}
           </div>
           {counters.map((c) => (
