@@ -29,7 +29,7 @@ export function listenAddress(options: ListenOptions): { readonly address: strin
   return { address, port };
 }
 
-export const isLoopback = (address: string): boolean => address === '::1' || /^127\./.test(address);
+export const isLoopback = (address: string): boolean => address === '::1' || address.startsWith('127.');
 
 /** Certificate and key as PEM text; without a file of its own the key is looked for beside the certificate. */
 export function tlsFiles({ tls, tlsKey }: Pick<ListenOptions, 'tls' | 'tlsKey'>): { readonly cert: string; readonly key: string } | undefined {

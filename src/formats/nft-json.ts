@@ -196,8 +196,8 @@ function mangleKind(key: Json | undefined): Effect['kind'] {
   if (text === 'ct mark') return 'ct-mark';
   if (/^(ip ttl|ip6 hoplimit)$/.test(text)) return 'ttl';
   if (/dscp|ecn/.test(text)) return 'dscp';
-  if (/^tcp option maxseg/.test(text)) return 'mss';
-  if (/^ether /.test(text)) return 'mac';
+  if (text.startsWith('tcp option maxseg')) return 'mss';
+  if (text.startsWith('ether ')) return 'mac';
   return isObject(key) && key['payload'] !== undefined ? 'payload' : 'other';
 }
 

@@ -86,7 +86,7 @@ function option(call: CallEvent, evidence: Evidence): Finding | undefined {
 /** EINVAL for a packet from a loopback address to another host (ip_route_output_key_hash_rcu). */
 function loopbackSource(call: CallEvent, evidence: Evidence): Finding | undefined {
   const from = splitEndpoint(call.socket?.local ?? ''), to = splitEndpoint(call.destination ?? call.socket?.remote ?? '');
-  if (from === undefined || to === undefined || !/^127\./.test(plainAddress(from.address)) || /^127\./.test(plainAddress(to.address)) || to.address.includes(':') && !/^::ffff:/.test(to.address)) return undefined;
+  if (from === undefined || to === undefined || !plainAddress(from.address).startsWith('127.') || plainAddress(to.address).startsWith('127.') || to.address.includes(':') && !to.address.startsWith('::ffff:')) return undefined;
   const own = addresses(evidence, call.netns);
   if (!isUnavailable(own) && isOwn(own, plainAddress(to.address))) return undefined;
   const who = `${call.task.comm} (pid ${call.task.pid})`;

@@ -18,7 +18,7 @@ function judge(symptom: Symptom, evidence: Evidence): Finding {
   let line: EvidenceLine;
   let wanted: Socket | undefined;
   if (symptom.kind === 'counter') {
-    if (/ TcpExt TCPReqQFullDrop$/.test(symptom.counter) || (symptom.clue === true && / TcpExt ListenDrops$/.test(symptom.counter))) return judgeSynQueue(symptom, evidence);
+    if (symptom.counter.endsWith(' TcpExt TCPReqQFullDrop') || (symptom.clue === true && symptom.counter.endsWith(' TcpExt ListenDrops'))) return judgeSynQueue(symptom, evidence);
     if (!/\bTcpExt (?:ListenOverflows|ListenDrops)$/.test(symptom.counter)) return NOT_APPLICABLE;
     line = { source: '/proc/net/netstat', time: evidence.iso(symptom.first), text: `${symptom.counter}: ${symptom.before} → ${symptom.after}` };
   } else if (symptom.kind === 'drop' && /^(?:TCP_LISTEN_OVERFLOW|TCP_REQQFULLDROP|TCP_ACCEPTQ_FULL)$/.test(symptom.drop.reason.name)) {

@@ -24,7 +24,7 @@ function judge(call: CallEvent, evidence: Evidence): Finding {
     };
   }
   const unixSocket = call.socket?.family === 1;
-  if (unixSocket && call.errno === 'EPERM' && /^send/.test(call.syscall)) {
+  if (unixSocket && call.errno === 'EPERM' && call.syscall.startsWith('send')) {
     return {
       outcome: 'found', confidence: 0.85, severity: 'warning', identity: `${call.task.comm}|unix`,
       explanation: `${call.syscall} of ${who} on a unix socket failed with EPERM in ${where}. The socket it sends to is connected to another one and takes messages from there only, or the credentials it sends along are not its own. No network is involved.`,

@@ -174,7 +174,7 @@ function traceLosses(collected: Collected, span: Span): Event[] {
 function kernelIn(collected: Collected): PostMortemFacts['kernel'] {
   const named = collected.of('kernel');
   const votes = (release: string): number => named.filter((n) => n.record.release === release).length;
-  const best = named.toSorted((a, b) => votes(b.record.release) - votes(a.record.release) || Number(/\.md$/.test(a.file)) - Number(/\.md$/.test(b.file)))[0];
+  const best = named.toSorted((a, b) => votes(b.record.release) - votes(a.record.release) || Number(a.file.endsWith('.md')) - Number(b.file.endsWith('.md')))[0];
   if (best !== undefined) return { release: best.record.release, because: best.file };
   for (const { record, file } of collected.of('kernel-options')) {
     const found = kernelOfOptions(record.options);

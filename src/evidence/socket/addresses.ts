@@ -19,7 +19,7 @@ export function broadcastOf(list: readonly InterfaceAddress[], address: string):
 }
 
 export function isOwn(list: readonly InterfaceAddress[], address: string): boolean {
-  return list.some((a) => a.address === address) || /^127\./.test(address) || address === '::1';
+  return list.some((a) => a.address === address) || address.startsWith('127.') || address === '::1';
 }
 
 function lastOf(a: InterfaceAddress): string | undefined {
