@@ -1,6 +1,6 @@
 import { assertNever } from '../base/assert.ts';
 import { mono, netnsInode, type Mono, type Netns } from '../base/brand.ts';
-import { printable } from '../base/text.ts';
+import { plural, printable } from '../base/text.ts';
 import type { HostRecord, MissedRecord, RawRecord } from '../model/record.ts';
 import { commonClock, hostnamesOf, joinedHostname, type OnCommonClock, type Recorded } from './common-clock.ts';
 import { EnvironmentError, UsageError } from './exit.ts';
@@ -134,7 +134,7 @@ function clockWords({ how, wallAhead }: OnCommonClock): string {
     case 'same-clock': return 'the same boot, one clock';
     case 'packets': case 'conntrack': {
       const { pairs } = how;
-      const seen = how.by === 'packets' ? `${counted(pairs.there + pairs.back, 'pair')} of events whose order is known (${pairs.there} one way, ${pairs.back} the other)` : `${counted(pairs.tracked, 'connection')} that both conntracks told of`;
+      const seen = how.by === 'packets' ? `${plural(pairs.there + pairs.back, 'pair')} of events whose order is known (${pairs.there} one way, ${pairs.back} the other)` : `${plural(pairs.tracked, 'connection')} that both conntracks told of`;
       return `its wall clock was ${ahead}, ± ${seconds(how.uncertainty)}, by ${seen}${pairs.contradicting === 0 ? '' : `; ${pairs.contradicting} did not fit and were left out`}${how.ppm === 0 ? '' : `; its clock ran ${Math.abs(how.ppm)} ppm ${how.ppm < 0 ? 'slower' : 'faster'}`}${how.through.length === 0 ? '' : `; reckoned through ${how.through.join(', ')}`}`;
     }
     case 'wall-clocks': {
@@ -142,14 +142,12 @@ function clockWords({ how, wallAhead }: OnCommonClock): string {
       if (there + back === 0 && tracked > 0) return `both wall clocks are taken to be right: the ${tracked} connections that both conntracks told of contradict each other`;
       if (there + back === 0) return 'both wall clocks are taken to be right, since no packet was seen by both hosts: how far they were apart is not known (with NTP: milliseconds)';
       if (there + back === contradicting) return `both wall clocks are taken to be right: the ${there + back} pairs of events that both hosts saw contradict each other`;
-      const one = `${counted(there + back, 'pair')} of events, all in one direction, which bound the clocks on one side only`;
+      const one = `${plural(there + back, 'pair')} of events, all in one direction, which bound the clocks on one side only`;
       return how.corrected ? `its wall clock was ${ahead} or more, by ${one}: it was moved so far that no effect is before its cause` : `both wall clocks are taken to be right; that agrees with ${one}`;
     }
     default: return assertNever(how, 'clock source');
   }
 }
-
-const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 
 /** Three digits that count: `37.002 s`, `1.24 ms`. */
 function seconds(ns: bigint): string {
@@ -163,7 +161,7 @@ export function mergeCommand(paths: readonly string[], options: { readonly outpu
   writeRecording(options.output, records);
   for (const [i, h] of hosts.entries()) {
     const clock = i === 0 ? 'gives the clock' : clockWords(h.clock);
-    process.stderr.write(`${h.name}: ${printable(h.hostname)}, ${(Number(h.last - h.first) / 1e9).toFixed(1)} s; ${clock}${h.renumbered > 0 ? `; ${counted(h.renumbered, 'namespace')} got another number` : ''}\n`);
+    process.stderr.write(`${h.name}: ${printable(h.hostname)}, ${(Number(h.last - h.first) / 1e9).toFixed(1)} s; ${clock}${h.renumbered > 0 ? `; ${plural(h.renumbered, 'namespace')} got another number` : ''}\n`);
   }
   process.stderr.write(`wrote ${options.output}\n`);
 }

@@ -1,4 +1,4 @@
-import { ethertypeName } from '../model/counter.ts';
+import { callKey, countKey, ethertypeName } from '../model/counter.ts';
 import type { DropCountEvent, Event } from '../model/event.ts';
 import type { Incident } from '../model/incident.ts';
 import type { Metric } from '../exports/index.ts';
@@ -27,7 +27,7 @@ export function createTally(netnsName: (inode: number) => string): Tally {
   const open = new Map<string, readonly string[]>();
 
   const dropOf = (event: Omit<DropCountEvent, 'kind' | 'time' | 'packets' | 'bytes'>) => {
-    const key = `${event.netns}|${event.ifindex}|${event.protocol}|${event.reason.number}|${event.place.address}`;
+    const key = countKey(event);
     const known = drops.get(key) ?? { event, packets: 0, bytes: 0 };
     if (known.packets === 0) drops.set(key, known);
     return known;
@@ -54,10 +54,10 @@ export function createTally(netnsName: (inode: number) => string): Tally {
           return;
         }
         case 'call':
-          described.add(`${event.task.pid}|${event.syscall}|${event.errno}`);
+          described.add(callKey(event.task.pid, event.syscall, event.errno));
           return;
         case 'call-count': {
-          const key = `${event.pid}|${event.syscall}|${event.errno}`;
+          const key = callKey(event.pid, event.syscall, event.errno);
           const known = calls.get(key) ?? { syscall: event.syscall, errno: event.errno, calls: 0 };
           calls.set(key, known);
           known.calls = Math.max(known.calls, event.calls);

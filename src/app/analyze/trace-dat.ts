@@ -1,4 +1,5 @@
 import { ERRNO } from '../../base/errno.ts';
+import { placeText } from '../../base/symbol.ts';
 import type { EvidenceFile } from '../../formats/evidence-file.ts';
 import type { EvidenceRecord, Frame, TraceRecord } from '../../formats/evidence-record.ts';
 import type { Event, Place } from '../../model/event.ts';
@@ -37,7 +38,7 @@ function recordOf(event: Event, line: number): TraceRecord | undefined {
   switch (event.kind) {
     case 'drop': {
       const { place, reason } = event;
-      const location = place.name === undefined ? `0x${place.address.toString(16)}` : frameText(place);
+      const location = placeText(place);
       return {
         ...head, cpu: event.cpu, flags: event.softirq ? '..s.' : '....', event: 'kfree_skb', text: `kfree_skb at ${location}: ${reason.name} (event ${line})`, stack: framesOf(event.stack),
         fields: new Map([['skbaddr', `0x${event.skb.toString(16)}`], ['location', location], ['protocol', String(event.protocol)], ['reason', reason.name]]),
@@ -49,7 +50,6 @@ function recordOf(event: Event, line: number): TraceRecord | undefined {
 }
 
 const errnoNumber = (name: string): number => (ERRNO as Readonly<Record<string, number>>)[name] ?? (Number(name) || 0);
-const frameText = (p: Place): string => `${p.name ?? ''}${p.offset === undefined ? '' : `+0x${p.offset.toString(16)}`}${p.module === undefined ? '' : ` [${p.module}]`}`;
 
 /** Stacks repeat, and the timeline gives the same array for the same stack. */
 const known = new WeakMap<readonly Place[], readonly Frame[]>();
